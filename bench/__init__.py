@@ -1,0 +1,1 @@
+"""Measurements, by count and as ratios to peers in the same run."""

@@ -1,0 +1,41 @@
+"""Opens one connection: asks who logs in, within the time that is left. Knows nothing of pools."""
+
+from collections.abc import Callable
+from functools import cached_property
+from ssl import SSLContext
+
+from db import protocol
+from db.credentials import Credentials
+from db.deadline import Deadline
+from db.failures import connecting
+from db.settings import DatabaseSettings
+from db.tls import client_context
+
+
+class Connector:
+    """Opens connections for one environment."""
+
+    def __init__(self, settings: DatabaseSettings, credentials: Credentials, deadline: Callable[[], Deadline]) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._deadline = deadline
+
+    def connect(self) -> protocol.Connection:
+        """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
+        login = self._credentials.login()
+        timeout_s = self._deadline().within(self._settings.connect_timeout_s).require("connect")
+        with connecting():
+            return protocol.connect(
+                user=login.user,
+                password=login.password,
+                host=login.host,
+                port=login.port,
+                database=login.database,
+                tls=self._tls,
+                timeout_s=timeout_s,
+                application_name=self._settings.application_name,
+            )
+
+    @cached_property
+    def _tls(self) -> SSLContext | None:
+        return client_context(self._settings)

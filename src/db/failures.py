@@ -1,0 +1,56 @@
+"""Turns what the driver and SQLAlchemy raise into the errors of db.errors; the cause is kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
+from db.protocol import is_broken, sqlstate_of
+
+
+def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> SlotwiseError | None:
+    """Return our error for `error`; None where it is the statement's or the handler's own."""
+    if isinstance(error, PoolTimeoutError):
+        return NestedBorrowError("all connections of this environment are borrowed: end one borrow before the next")
+    origin = _origin(error)
+    if found := error_for(sqlstate_of(origin)):
+        return found(f"{found.__doc__} SQLSTATE {sqlstate_of(origin)}")
+    return when_broken(when_broken.__doc__) if is_broken(origin) else None
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return the driver's error behind SQLAlchemy's."""
+    return error.orig or error if isinstance(error, DBAPIError) else error
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Raise UnreachableError, or the server's reason, for what fails inside."""
+    with _mapped(UnreachableError):
+        yield
+
+
+@contextmanager
+def borrowing() -> Iterator[None]:
+    """Raise ConnectionLostError, or the server's reason, for what fails inside and is not the statement's own."""
+    with _mapped(ConnectionLostError):
+        yield
+
+
+@contextmanager
+def _mapped(when_broken: type[SlotwiseError]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the one place where any error is looked at; what is not ours goes on unchanged
+        if found := translated(error, when_broken=when_broken):
+            raise found from error
+        raise
+
+
+def kind_of(error: BaseException) -> str:
+    """Return a short, bounded name for what a borrow ended with."""
+    if isinstance(error, SlotwiseError):
+        return error.kind
+    return "statement" if isinstance(error, SQLAlchemyError) else "handler"

@@ -1,0 +1,49 @@
+"""What happened, as frozen data, to whoever wants to know. Knows nothing of metrics or logs."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrow:
+    """One connection's trip: asked for, had, given back."""
+
+    waited_ms: float
+    """From asking until the connection was there, or until that failed; connecting included."""
+    connect_ms: float | None = None
+    """How long opening the connection took; None where a warm one served."""
+    held_ms: float = 0.0
+    """From having the connection to giving it back."""
+    failure: str | None = None
+    """What the borrow ended with: `SlotwiseError.kind`, `statement` or `handler`; None for none."""
+
+    @property
+    def opened(self) -> bool:
+        """Say whether a connection was opened for this borrow."""
+        return self.connect_ms is not None
+
+
+class Observer(Protocol):
+    """Receives the facts, once each, in the borrowing thread; must not raise."""
+
+    def borrowed(self, borrow: Borrow) -> None:
+        """Take note of a borrow that has ended."""
+
+
+class Silence:
+    """The Observer that is there when nobody looks."""
+
+    def borrowed(self, borrow: Borrow) -> None:
+        """Forget the borrow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolState:
+    """What an environment's pool holds at a moment."""
+
+    kind: str
+    """The pool's class: `QueuePool` or `NullPool`."""
+    size: int
+    """How many connections it may keep."""
+    idle: int
+    borrowed: int

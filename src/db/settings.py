@@ -1,0 +1,121 @@
+"""Every setting of the database, its default and its limits; the only reader of the environment."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Self
+
+from db.errors import ConfigurationError
+
+
+class Tls(StrEnum):
+    """How the server's identity is checked."""
+
+    VERIFY_FULL = "verify-full"
+    INSECURE_LOCAL_ONLY = "insecure-local-only"
+
+
+Reader = Callable[[str], object]
+"""Turns a variable's text into a value; its ValueError says what is allowed."""
+
+
+def _number(kind: type[int] | type[float], low: float, high: float) -> Reader:
+    """Return the reader of a number from `low` to `high`, both included."""
+
+    def read(text: str) -> object:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(low - 1)
+        if not low <= value <= high:
+            noun = "a whole number" if kind is int else "a number"
+            raise ValueError(f"{noun} from {low} to {high}")
+        return value
+
+    return read
+
+
+def _tls(text: str) -> Tls:
+    try:
+        return Tls(text)
+    except ValueError as error:
+        raise ValueError(" or ".join(Tls)) from error
+
+
+def _setting(variable: str, default: object, read: Reader = str, *, secret: bool = False) -> Any:  # noqa: ANN401 - a field's default stands for any type
+    """Declare a field that `read` makes of the environment's `variable`."""
+    return field(default=default, repr=not secret, metadata={"variable": variable, "read": read})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """Where the database is, who logs in, and how long anything may take."""
+
+    secret_id: str | None = _setting("DB_SECRET_ID", None)
+    """Name or ARN of the secret that holds the login, in RDS's JSON form."""
+    url: str | None = _setting("DATABASE_URL", None, secret=True)
+    """The whole login as a URL, for a laptop or a host that gives one; not together with DB_SECRET_ID."""
+    host: str | None = _setting("DB_HOST", None)
+    """Overrides the secret's host."""
+    port: int | None = _setting("DB_PORT", None, _number(int, 1, 65535))
+    """Overrides the secret's port."""
+    name: str | None = _setting("DB_NAME", None)
+    """Overrides the secret's database name."""
+    pool_size: int = _setting("DB_POOL_SIZE", 1, _number(int, 0, 10))
+    """Connections that an environment keeps warm; 0 is NullPool."""
+    tls: Tls = _setting("DB_TLS", Tls.VERIFY_FULL, _tls)
+    """`verify-full`, or `insecure-local-only` on a developer's machine; Lambda refuses the latter."""
+    tls_ca_file: str | None = _setting("DB_TLS_CA_FILE", None)
+    """PEM file of the authorities to trust."""
+    connect_timeout_s: float = _setting("DB_CONNECT_TIMEOUT_S", 5.0, _number(float, 0.1, 60))
+    """Seconds for one connection attempt: name, TCP, TLS and login together."""
+    reserve_s: float = _setting("DB_RESERVE_S", 0.5, _number(float, 0, 60))
+    """Seconds of the invocation that are kept back for rollback and answer."""
+    default_timeout_s: float = _setting("DB_DEFAULT_TIMEOUT_S", 30.0, _number(float, 0.1, 900))
+    """Seconds that a borrow may take outside an invocation."""
+    application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")
+    """What pg_stat_activity shows; in Lambda the function's name and version by default."""
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit together."""
+        if self.secret_id and self.url:
+            raise ConfigurationError("DB_SECRET_ID and DATABASE_URL are both set: keep one")
+        if not (self.secret_id or self.url):
+            raise ConfigurationError("neither DB_SECRET_ID nor DATABASE_URL is set: nobody to log in as")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read the settings; raise ConfigurationError that names the variable and what it allows."""
+        given = {
+            declared.name: _read(declared, environ) for declared in fields(cls) if environ.get(_variable(declared))
+        }
+        settings = cls(**{"application_name": _function_name(environ), **given})
+        _refuse_insecure_in_lambda(settings, environ)
+        return settings
+
+
+def _function_name(environ: Mapping[str, str]) -> str:
+    name = environ.get("AWS_LAMBDA_FUNCTION_NAME", "slotwise")
+    version = environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")
+    return f"{name}:{version}".rstrip(":")
+
+
+def _refuse_insecure_in_lambda(settings: DatabaseSettings, environ: Mapping[str, str]) -> None:
+    in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ and environ.get("AWS_SAM_LOCAL") != "true"
+    if in_lambda and settings.tls is not Tls.VERIFY_FULL:
+        raise ConfigurationError(
+            f"DB_TLS={settings.tls} is for a developer's machine; in Lambda it must be verify-full"
+        )
+
+
+def _variable(declared: Field[Any]) -> str:
+    name: str = declared.metadata["variable"]
+    return name
+
+
+def _read(declared: Field[Any], environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - as wide as the fields
+    try:
+        return declared.metadata["read"](environ[_variable(declared)])
+    except ValueError as error:
+        raise ConfigurationError(f"{_variable(declared)} must be {error}") from None

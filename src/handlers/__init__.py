@@ -1,0 +1,1 @@
+"""The Lambda functions: an event in, an answer out. Wiring; no SQL."""

@@ -1,0 +1,46 @@
+"""A borrow over both kinds of pool, on a real server."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import Database, NestedBorrowError
+
+
+def test_a_transaction_is_committed_at_its_end(database: Database) -> None:
+    """What was done inside is there for the next borrower."""
+    with database.transaction() as connection:
+        connection.execute(text("drop table if exists kept"))
+        connection.execute(text("create table kept (n int)"))
+        connection.execute(text("insert into kept values (:n)"), {"n": 1})
+    with database.autocommit() as connection:
+        assert connection.scalar(text("select n from kept")) == 1
+
+
+def test_a_transaction_is_rolled_back_on_an_error(database: Database) -> None:
+    """What the handler did before it failed is undone, and the connection serves again."""
+
+    class HandlerError(Exception):
+        pass
+
+    with database.autocommit() as connection:
+        connection.execute(text("create table if not exists undone (n int)"))
+    with pytest.raises(HandlerError), database.transaction() as connection:
+        connection.execute(text("insert into undone values (1)"))
+        raise HandlerError
+    with database.autocommit() as connection:
+        assert connection.scalar(text("select count(*) from undone")) == 0
+
+
+def test_a_statement_error_stays_sqlalchemys_own(database: Database) -> None:
+    """A handler catches what SQLAlchemy's documentation says."""
+    with pytest.raises(SQLAlchemyError), database.transaction() as connection:
+        connection.execute(text("select * from no_such_table"))
+
+
+def test_a_borrow_inside_a_borrow_never_waits_for_itself(database: Database) -> None:
+    """With a pool of one a second borrow is refused at once; without a pool it is another connection."""
+    with database.transaction():
+        if database.settings.pool_size:
+            with pytest.raises(NestedBorrowError), database.transaction():
+                pass
