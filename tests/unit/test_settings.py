@@ -1,0 +1,58 @@
+"""What the environment may say, and what is answered where it is wrong."""
+
+import pytest
+
+from db import ConfigurationError, DatabaseSettings, Tls
+
+SECRET = {"DB_SECRET_ID": "app"}
+
+
+def test_defaults_are_safe() -> None:
+    """Nothing but the secret's name is needed, and TLS is verified."""
+    settings = DatabaseSettings.from_env(SECRET)
+    assert (settings.secret_id, settings.pool_size, settings.tls) == ("app", 1, Tls.VERIFY_FULL)
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({}, "neither DB_SECRET_ID nor DATABASE_URL is set"),
+        ({**SECRET, "DATABASE_URL": "postgres://u:hidden@h/d"}, "DB_SECRET_ID and DATABASE_URL are both set"),
+        ({**SECRET, "DB_POOL_SIZE": "many"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),
+        ({**SECRET, "DB_POOL_SIZE": "11"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),
+        ({**SECRET, "DB_POOL_SIZE": "1.5"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),
+        ({**SECRET, "DB_PORT": "0"}, "DB_PORT must be a whole number from 1 to 65535"),
+        ({**SECRET, "DB_CONNECT_TIMEOUT_S": "nan"}, "DB_CONNECT_TIMEOUT_S must be a number from 0.1 to 60"),
+        ({**SECRET, "DB_TLS": "prefer"}, "DB_TLS must be verify-full or insecure-local-only"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(environ: dict[str, str], message: str) -> None:
+    """The error names the variable and its limits, and never a value that may be secret."""
+    with pytest.raises(ConfigurationError, match=message) as raised:
+        DatabaseSettings.from_env(environ)
+    assert "hidden" not in str(raised.value)
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    """CloudFormation writes an absent parameter as an empty string."""
+    assert DatabaseSettings.from_env({**SECRET, "DB_HOST": "", "DB_POOL_SIZE": ""}).pool_size == 1
+
+
+def test_lambda_refuses_unverified_tls() -> None:
+    """The local switch does not work where it would matter."""
+    in_lambda = {**SECRET, "AWS_LAMBDA_FUNCTION_NAME": "api", "DB_TLS": "insecure-local-only"}
+    with pytest.raises(ConfigurationError, match="in Lambda it must be verify-full"):
+        DatabaseSettings.from_env(in_lambda)
+
+
+def test_the_application_name_says_function_and_version() -> None:
+    """pg_stat_activity tells whose connection it is."""
+    environ = {**SECRET, "AWS_LAMBDA_FUNCTION_NAME": "api", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
+    assert DatabaseSettings.from_env(environ).application_name == "api:7"
+
+
+def test_repr_shows_settings_and_no_secret() -> None:
+    """A logged settings object gives nothing away."""
+    shown = repr(DatabaseSettings(url="postgres://u:hidden@h/d", pool_size=0))
+    assert "pool_size=0" in shown
+    assert "hidden" not in shown
