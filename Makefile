@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAM_VENV := .venv-sam
-INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# The lock names everything, so pip has nothing to resolve: --no-deps.
+INSTALL = -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r
 MARKERS ?=
 
 .DEFAULT_GOAL := help
