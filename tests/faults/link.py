@@ -141,8 +141,11 @@ class Link(threading.Thread):
             self._streams[direction].arrived(chunk, now)
 
     def _read(self, direction: Direction) -> bytes:
+        source = self._sockets[direction]
         try:
-            return self._sockets[direction].recv(CHUNK)
+            chunk = source.recv(CHUNK)
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # or Nagle makes two bursts of one
+            return chunk  # noqa: TRY300 - all three lines may fail
         except OSError:
             if self._swallowing:
                 return b""
