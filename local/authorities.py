@@ -28,7 +28,7 @@ TARGET = Path(__file__).parent.parent / "src" / "db" / "authorities.pem"
 RDS = re.compile(r"Amazon RDS (Beta |Preview )?[a-z0-9-]+ Root CA (RSA2048|RSA4096|ECC384) G\d+")
 NOT_FOR_USE = re.compile(r" (Beta|Preview) ")
 """Amazon's own trials: in its bundle, and not in ours."""
-PROXY = re.compile(r"Amazon Root CA [1-4]|Starfield Services Root Certificate Authority - G2")
+PROXY = re.compile(r"Amazon Root CA [1-4]")
 
 
 class UnexpectedAuthorityError(ValueError):

@@ -1,8 +1,6 @@
 """Opens one connection: asks who logs in, within the time that is left. Knows nothing of pools."""
 
 from collections.abc import Callable
-from functools import cached_property
-from ssl import SSLContext
 
 from db import protocol
 from db.credentials import Credentials
@@ -31,11 +29,7 @@ class Connector:
                 host=login.host,
                 port=login.port,
                 database=login.database,
-                tls=self._tls,
+                tls=client_context(self._settings, login.host),
                 timeout_s=timeout_s,
                 application_name=self._settings.application_name,
             )
-
-    @cached_property
-    def _tls(self) -> SSLContext | None:
-        return client_context(self._settings)

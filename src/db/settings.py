@@ -16,6 +16,15 @@ class Tls(StrEnum):
     INSECURE_LOCAL_ONLY = "insecure-local-only"
 
 
+RDS_AUTHORITIES = "rds"
+SYSTEM_AUTHORITIES = "system"
+
+LAMBDA_MARKS = ("AWS_EXECUTION_ENV", "AWS_LAMBDA_INITIALIZATION_TYPE")
+"""Lambda sets one or both, and lets nobody else set them; a function's own variables can neither add nor hide them.
+
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+"""
+
 Reader = Callable[[str], object]
 """Turns a variable's text into a value; its ValueError says what is allowed."""
 
@@ -65,9 +74,9 @@ class DatabaseSettings:
     pool_size: int = _setting("DB_POOL_SIZE", 1, _number(int, 0, 10))
     """Connections that an environment keeps warm; 0 is NullPool."""
     tls: Tls = _setting("DB_TLS", Tls.VERIFY_FULL, _tls)
-    """`verify-full`, or `insecure-local-only` on a developer's machine; Lambda refuses the latter."""
-    tls_ca_file: str | None = _setting("DB_TLS_CA_FILE", None)
-    """PEM file of the authorities to trust."""
+    """`verify-full`, or `insecure-local-only`: plaintext, to a server on this machine only, never in Lambda."""
+    tls_ca: str = _setting("DB_TLS_CA", RDS_AUTHORITIES)
+    """Whom to trust: `rds` (RDS, Aurora, RDS Proxy; in the package), `system`, or the path of a PEM file."""
     connect_timeout_s: float = _setting("DB_CONNECT_TIMEOUT_S", 5.0, _number(float, 0.1, 60))
     """Seconds for one connection attempt: name, TCP, TLS and login together."""
     reserve_s: float = _setting("DB_RESERVE_S", 0.5, _number(float, 0, 60))
@@ -102,8 +111,7 @@ def _function_name(environ: Mapping[str, str]) -> str:
 
 
 def _refuse_insecure_in_lambda(settings: DatabaseSettings, environ: Mapping[str, str]) -> None:
-    in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in environ and environ.get("AWS_SAM_LOCAL") != "true"
-    if in_lambda and settings.tls is not Tls.VERIFY_FULL:
+    if settings.tls is not Tls.VERIFY_FULL and any(mark in environ for mark in LAMBDA_MARKS):
         raise ConfigurationError(
             f"DB_TLS={settings.tls} is for a developer's machine; in Lambda it must be verify-full"
         )

@@ -38,11 +38,14 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     assert DatabaseSettings.from_env({**SECRET, "DB_HOST": "", "DB_POOL_SIZE": ""}).pool_size == 1
 
 
-def test_lambda_refuses_unverified_tls() -> None:
-    """The local switch does not work where it would matter."""
-    in_lambda = {**SECRET, "AWS_LAMBDA_FUNCTION_NAME": "api", "DB_TLS": "insecure-local-only"}
+@pytest.mark.parametrize(
+    "mark", [{"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}, {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}]
+)
+@pytest.mark.parametrize("more", [{}, {"AWS_SAM_LOCAL": "true"}, {"DB_HOST": "localhost"}])
+def test_lambda_refuses_unverified_tls(mark: dict[str, str], more: dict[str, str]) -> None:
+    """The local switch does not work where it would matter, whatever a function's own variables say."""
     with pytest.raises(ConfigurationError, match="in Lambda it must be verify-full"):
-        DatabaseSettings.from_env(in_lambda)
+        DatabaseSettings.from_env({**SECRET, **mark, **more, "DB_TLS": "insecure-local-only"})
 
 
 def test_the_application_name_says_function_and_version() -> None:
