@@ -17,8 +17,9 @@ from db.errors import (
     UnavailableError,
     UnreachableError,
 )
+from db.failures import sqlstate
 from db.observation import Borrow, Observer, PoolState
-from db.settings import DatabaseSettings, Tls
+from db.settings import DatabaseSettings, Tls, is_local
 
 __all__ = [
     "Borrow",
@@ -44,4 +45,6 @@ __all__ = [
     "Tls",
     "UnavailableError",
     "UnreachableError",
+    "is_local",
+    "sqlstate",
 ]

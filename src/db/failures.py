@@ -20,6 +20,11 @@ def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> Slo
     return when_broken(when_broken.__doc__) if is_broken(origin) else None
 
 
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE behind an error of the driver's or SQLAlchemy's; None where the server has not spoken."""
+    return sqlstate_of(_origin(error))
+
+
 def _origin(error: BaseException) -> BaseException:
     """Return the driver's error behind SQLAlchemy's."""
     return error.orig or error if isinstance(error, DBAPIError) else error

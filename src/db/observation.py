@@ -22,6 +22,11 @@ class Borrow:
         """Say whether a connection was opened for this borrow."""
         return self.connect_ms is not None
 
+    @property
+    def reused(self) -> bool:
+        """Say whether a warm connection served this borrow."""
+        return self.connect_ms is None and self.held_ms > 0
+
 
 class Observer(Protocol):
     """Receives the facts, once each, in the borrowing thread; must not raise."""

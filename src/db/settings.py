@@ -104,6 +104,11 @@ class DatabaseSettings:
         return settings
 
 
+def is_local(environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether `sam local` or `make run` runs this: good for conveniences, never a reason to be less careful."""
+    return environ.get("AWS_SAM_LOCAL") == "true"
+
+
 def _function_name(environ: Mapping[str, str]) -> str:
     name = environ.get("AWS_LAMBDA_FUNCTION_NAME", "slotwise")
     version = environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")
