@@ -1,0 +1,47 @@
+"""What lives as long as the execution environment. The composition root, and the only module with import-time state.
+
+Building all this opens no socket and calls no API, so a function starts also while the database is away. Settings that
+cannot be right end the start with ConfigurationError, which names the variable.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from db import Database, DatabaseSettings
+from handlers.telemetry import Telemetry
+
+SERVICE = "slotwise"
+NAMESPACE = "Slotwise"
+
+Event = dict[str, Any]
+Answer = dict[str, Any]
+Handler = Callable[[Event, LambdaContext], Answer]
+
+logger = Logger(service=SERVICE)
+metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
+# Patching every library that X-Ray knows would import them all.
+tracer = Tracer(service=SERVICE, auto_patch=False)
+telemetry = Telemetry(metrics)
+database = Database(DatabaseSettings.from_env(), observer=telemetry)
+
+
+def entry_point(handler: Handler) -> Handler:
+    """Make `handler` a Lambda function: logged, traced, measured, and bounded by the time that the invocation has.
+
+    What it returns and raises stays out of the trace: both may hold clients' values.
+    """
+
+    @wraps(handler)
+    def invoke(event: Event, context: LambdaContext) -> Answer:
+        telemetry.invoked(context.function_name)
+        with database.invocation(context.get_remaining_time_in_millis()):
+            return handler(event, context)
+
+    measured: Handler = metrics.log_metrics(invoke)
+    traced: Handler = tracer.capture_lambda_handler(measured, capture_response=False, capture_error=False)
+    logged: Handler = logger.inject_lambda_context(traced, clear_state=True)
+    return logged

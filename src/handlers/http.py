@@ -1,0 +1,105 @@
+"""An API over API Gateway: one set of routes for HTTP API (v2) and REST API (v1) events, one way to refuse.
+
+Knows nothing of what the routes do. The events:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+import json
+from functools import cached_property, partial
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver, Router
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from db import is_local
+from handlers.admission import admitted, parse_object
+from handlers.problems import CONTENT_TYPE, Problem, problem_for, record_of
+from handlers.refusals import RefusedError, malformed
+
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
+
+class Api:
+    """Routes as a Lambda handler: whatever happens inside, the client gets an answer."""
+
+    def __init__(self, router: Router, logger: Logger, *, validated: bool) -> None:
+        """Serve `router`; `validated` checks requests and answers by the routes' annotations, and costs pydantic."""
+        self._router = router
+        self._logger = logger
+        self._validated = validated
+        self._request_id = ""
+
+    def __call__(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Return the answer in the form that API Gateway expects."""
+        self._request_id = context.aws_request_id
+        try:
+            return self._resolver(event).resolve(admitted(event), context)
+        except Exception as error:  # noqa: BLE001 - the outermost edge: an API answers
+            return _outside_resolver(self._problem(error))
+
+    def _resolver(self, event: dict[str, Any]) -> ApiGatewayResolver:
+        """Return the resolver for this form of event; each is built when the first of its kind comes."""
+        if event.get("version") == "2.0" and "rawPath" in event:
+            return self._http_v2
+        if "httpMethod" in event and "path" in event:
+            return self._rest_v1
+        raise malformed("event", "is neither of an HTTP API (payload 2.0) nor of a REST API (payload 1.0)")
+
+    @cached_property
+    def _http_v2(self) -> ApiGatewayResolver:
+        return self._with_routes(APIGatewayHttpResolver)
+
+    @cached_property
+    def _rest_v1(self) -> ApiGatewayResolver:
+        return self._with_routes(APIGatewayRestResolver)
+
+    def _with_routes(self, kind: type[APIGatewayHttpResolver | APIGatewayRestResolver]) -> ApiGatewayResolver:
+        resolver = kind(
+            enable_validation=self._validated,
+            response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR if self._validated else None,
+            json_body_deserializer=parse_object,
+            serializer=partial(json.dumps, separators=(",", ":"), ensure_ascii=False),
+            debug=False,
+        )
+        resolver.include_router(self._router)
+        resolver.exception_handler(Exception)(self._refuse)
+        if self._validated and is_local():
+            _serve_documentation(resolver)
+        return resolver
+
+    def _refuse(self, error: Exception) -> Response[str]:
+        problem = self._problem(error)
+        return Response(problem.status, CONTENT_TYPE, problem.body(), dict(problem.headers))
+
+    def _problem(self, error: Exception) -> Problem:
+        problem = problem_for(error, self._request_id)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._logger.error("request failed", status=problem.status, **record_of(error))
+        return problem
+
+
+def _outside_resolver(problem: Problem) -> dict[str, Any]:
+    """Return the answer where no resolver has taken the event: this form suits both kinds of API."""
+    headers = {"Content-Type": CONTENT_TYPE, **problem.headers}
+    return {"statusCode": problem.status, "headers": headers, "body": problem.body(), "isBase64Encoded": False}
+
+
+def allow_only(router: Router, path: str, *methods: str) -> None:
+    """Answer 405 with Allow to every method of `path` but these, which its routes serve."""
+
+    @router.route(path, sorted(METHODS.difference(methods)), include_in_schema=False, enable_validation=False)
+    def refuse(**_: str) -> None:
+        raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})
+
+
+def _serve_documentation(resolver: ApiGatewayResolver) -> None:
+    """Serve the OpenAPI document and a page that shows it; on a developer's machine only."""
+    title, version = "Slotwise records", "1"
+    resolver.enable_swagger(path="/docs", title=title, version=version)
+
+    @resolver.get("/openapi.json", include_in_schema=False, enable_validation=False)
+    def document() -> Response[str]:
+        return Response(200, "application/json", resolver.get_openapi_json_schema(title=title, version=version))

@@ -1,0 +1,54 @@
+"""What clients send and get, as pydantic models: the source of the validation and of the OpenAPI document."""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from records import NAME_MAX_LENGTH, Draft, Record
+
+MAX_PAYLOAD_BYTES = 16 * 1024
+"""Bytes of a payload as compact JSON: a full page stays below the 6 MB that a function may answer."""
+MAX_AT_ONCE = 500
+"""Records that one request may create."""
+MAX_PAGE = 100
+"""Records that one answer may list."""
+
+
+def _small(payload: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()) > MAX_PAYLOAD_BYTES:
+        raise ValueError(f"must not be longer than {MAX_PAYLOAD_BYTES} bytes")
+    return payload
+
+
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX_LENGTH, examples=["kettle"])]
+Payload = Annotated[dict[str, Any], AfterValidator(_small), Field(examples=[{"colour": "red"}])]
+
+
+class NewRecord(BaseModel):
+    """A record to create, or to put in another's place."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    payload: Payload
+
+    def draft(self) -> Draft:
+        """Return what the domain calls it."""
+        return Draft(name=self.name, payload=self.payload)
+
+
+class NewRecords(BaseModel):
+    """Records to create together: all or none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[NewRecord], Field(min_length=1, max_length=MAX_AT_ONCE)]
+
+
+class RecordList(BaseModel):
+    """Records, in the order of their names or as they were sent."""
+
+    items: list[Record]
+    next_cursor: str | None = None
+    """Give it as `cursor` to get the next page; absent on the last."""

@@ -1,0 +1,107 @@
+"""The one table from error to answer, and what the log may know of an error. Knows nothing of routes.
+
+Answers are problem details (RFC 9457). A client reads what it can change; of what went wrong in here it reads only that
+it may try again, or the id under which the log knows more. Neither the answer nor the log holds a value of a request.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from traceback import extract_tb
+from typing import Any
+
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+
+from db import SlotwiseError, UnavailableError, sqlstate
+from handlers.refusals import Flaw, RefusedError
+from records.errors import DuplicateNameError, NotFoundError, RecordsError, StaleVersionError
+
+CONTENT_TYPE = "application/problem+json"
+
+STATUS_BY_TYPE: dict[type[Exception], HTTPStatus] = {
+    NoRouteError: HTTPStatus.NOT_FOUND,
+    RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    DuplicateNameError: HTTPStatus.CONFLICT,
+    StaleVersionError: HTTPStatus.PRECONDITION_FAILED,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""The nearest class of an error decides; what is not here, and brings no status of its own, is 500."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An answer to a request that was not served."""
+
+    status: HTTPStatus
+    request_id: str
+    detail: str | None = None
+    flaws: tuple[Flaw, ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def body(self) -> str:
+        """Return the problem details as JSON."""
+        content: dict[str, Any] = {"title": self.status.phrase, "status": self.status}
+        if self.detail:
+            content["detail"] = self.detail
+        if self.flaws:
+            content["errors"] = [asdict(flaw) for flaw in self.flaws]
+        return json.dumps({**content, "request_id": self.request_id})
+
+
+def problem_for(error: Exception, request_id: str) -> Problem:
+    """Return the answer to a request that ended with `error`."""
+    return Problem(
+        status=_status(error),
+        request_id=request_id,
+        detail=_detail(error),
+        flaws=_flaws(error),
+        headers=_headers(error),
+    )
+
+
+def _status(error: Exception) -> HTTPStatus:
+    if isinstance(error, RefusedError):
+        return error.status
+    found = (STATUS_BY_TYPE[kind] for kind in type(error).__mro__ if kind in STATUS_BY_TYPE)
+    return next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _detail(error: Exception) -> str | None:
+    if isinstance(error, RecordsError):
+        return str(error)
+    return "the database cannot be had now: try again" if isinstance(error, UnavailableError) else None
+
+
+def _flaws(error: Exception) -> tuple[Flaw, ...]:
+    if isinstance(error, RefusedError):
+        return error.flaws
+    if isinstance(error, RequestValidationError):
+        return tuple(Flaw(".".join(map(str, flaw["loc"])), flaw["msg"]) for flaw in error.errors())
+    return ()
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, UnavailableError):
+        return {"Retry-After": str(error.retry_after_s)}
+    return error.headers if isinstance(error, RefusedError) else {}
+
+
+def record_of(error: Exception) -> dict[str, Any]:
+    """Return what the log may know: types, SQLSTATE, kind and places; of messages only our own, which hold no value."""
+    chain = list(_chain(error))
+    return {
+        "error": [type(link).__qualname__ for link in chain],
+        "kind": next((link.kind for link in chain if isinstance(link, SlotwiseError)), None),
+        "reason": next((str(link) for link in chain if isinstance(link, SlotwiseError)), None),
+        "sqlstate": next(filter(None, map(sqlstate, chain)), None),
+        "places": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)],
+    }
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,108 @@
+"""The Lambda function of the records API: routes in, answers out.
+
+A connection is borrowed around the statements only, and is back in the pool when the answer is put together.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+
+import records
+from handlers import cursor as cursors
+from handlers.environment import database, entry_point, logger
+from handlers.http import Api, allow_only
+from handlers.models import MAX_PAGE, NewRecord, NewRecords, RecordList
+from handlers.refusals import Flaw, RefusedError, malformed
+from records import NAME_MAX_LENGTH, Record
+
+JSON = "application/json"
+BIGINT_MAX = 2**63 - 1
+VERSION_MAX = 2**31 - 1
+
+RecordId = Annotated[int, Path(ge=1, le=BIGINT_MAX)]
+IfMatch = Annotated[str | None, Header(alias="if-match", description='The ETag that was read, such as `"1"`.')]
+
+router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotated it
+
+
+@router.post("/records", status_code=HTTPStatus.CREATED)
+def create(new: NewRecord) -> Response[Record]:
+    """Create a record."""
+    with database.transaction() as connection:
+        record = records.create(connection, new.draft())
+    return _answer(record, HTTPStatus.CREATED, Location=f"records/{record.id}")
+
+
+@router.post("/records/batch", status_code=HTTPStatus.CREATED)
+def create_many(new: NewRecords) -> Response[RecordList]:
+    """Create up to 500 records in one transaction: all of them or none."""
+    drafts = [item.draft() for item in new.items]
+    with database.transaction() as connection:
+        created = records.create_many(connection, drafts)
+    return Response(HTTPStatus.CREATED, JSON, RecordList(items=created))
+
+
+@router.get("/records")
+def list_records(
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    name_prefix: Annotated[str, Query(max_length=NAME_MAX_LENGTH)] = "",
+    cursor: Annotated[str | None, Query(max_length=cursors.MAX_LENGTH)] = None,
+) -> RecordList:
+    """List records in the order of their names, page by page."""
+    after = cursors.decode(cursor, name_prefix) if cursor is not None else None
+    with database.autocommit() as connection:
+        page = records.list_page(connection, limit=limit, prefix=name_prefix, after=after)
+    following = cursors.encode(name_prefix, page.last_name) if page.last_name is not None else None
+    return RecordList(items=page.items, next_cursor=following)
+
+
+@router.get("/records/<record_id>")
+def get(record_id: RecordId) -> Response[Record]:
+    """Return a record, its version as ETag."""
+    with database.autocommit() as connection:
+        record = records.get(connection, record_id)
+    return _answer(record)
+
+
+@router.put("/records/<record_id>")
+def replace(record_id: RecordId, new: NewRecord, if_match: IfMatch = None) -> Response[Record]:
+    """Replace a record that is still as the client read it."""
+    version = _version(if_match)
+    if version is None:
+        raise RefusedError(HTTPStatus.PRECONDITION_REQUIRED, Flaw("header.if-match", "must be the ETag that was read"))
+    with database.transaction() as connection:
+        record = records.replace(connection, record_id, new.draft(), version=version)
+    return _answer(record)
+
+
+@router.delete("/records/<record_id>", status_code=HTTPStatus.NO_CONTENT)
+def delete(record_id: RecordId, if_match: IfMatch = None) -> Response[None]:
+    """Delete a record; with If-Match only if it is still as the client read it."""
+    with database.transaction() as connection:
+        records.delete(connection, record_id, version=_version(if_match))
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+def _answer(record: Record, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response[Record]:
+    return Response(status, JSON, record, {"ETag": f'"{record.version}"', **headers})
+
+
+def _version(if_match: str | None) -> int | None:
+    """Return the version that an ETag of ours names; None for none. RFC 9110, 13.1.1."""
+    if if_match is None:
+        return None
+    found = re.fullmatch(r'"([1-9][0-9]{0,9})"', if_match.strip(), re.ASCII)
+    if not found or int(found[1]) > VERSION_MAX:
+        raise malformed("header.if-match", 'must be one ETag of this API, such as "1"')
+    return int(found[1])
+
+
+allow_only(router, "/records", "GET", "POST")
+allow_only(router, "/records/batch", "POST")
+allow_only(router, "/records/<record_id>", "DELETE", "GET", "PUT")
+
+handler = entry_point(Api(router, logger, validated=True))

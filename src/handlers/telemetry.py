@@ -1,0 +1,64 @@
+"""Turns the facts of db.observation into CloudWatch metrics, through Powertools. Knows nothing of requests.
+
+Dimensions are bounded: service, function, and for failures one of the kinds of db.errors. A metric costs by the number
+of its dimensions' values, so nothing that a client sends may ever be one.
+"""
+
+from typing import Final
+
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from db import Borrow
+
+NOT_THE_CONNECTIONS: Final = frozenset({"statement", "handler"})
+"""Failures of a borrow that say nothing about the connection."""
+
+
+class Telemetry:
+    """The Observer of a function, flushed once an invocation by `Metrics.log_metrics`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._function_name = ""
+        self._is_cold = True
+
+    def invoked(self, function_name: str) -> None:
+        """Note that an invocation begins; ColdStart is 1 for an environment's first and 0 for the others.
+
+        So its sum counts cold starts, its average is their share, and no invocation is without a metric.
+        """
+        self._function_name = function_name
+        self._metrics.add_dimension("function_name", function_name)
+        self._count("ColdStart", self._is_cold)
+        self._is_cold = False
+
+    def borrowed(self, borrow: Borrow) -> None:
+        """Note a borrow that has ended."""
+        self._count("ConnectionsOpened", borrow.opened)
+        self._count("ConnectionsReused", borrow.reused)
+        self._time("BorrowWait", borrow.waited_ms)
+        self._time("BorrowHeld", borrow.held_ms)
+        if borrow.connect_ms is not None:
+            self._time("ConnectTime", borrow.connect_ms)
+        self._note_failure(borrow.failure)
+
+    def _note_failure(self, kind: str | None) -> None:
+        is_failure = kind is not None and kind not in NOT_THE_CONNECTIONS
+        self._count("ConnectionFailures", is_failure)
+        if is_failure:
+            self._count_by_kind(str(kind))
+
+    def _count_by_kind(self, kind: str) -> None:
+        """Say the kind in a record of its own: a dimension belongs to all metrics of a record."""
+        provider = self._metrics.provider
+        with single_metric("ConnectionFailures", MetricUnit.Count, 1, namespace=provider.namespace) as metric:
+            metric.add_dimension("service", str(provider.service))
+            metric.add_dimension("function_name", self._function_name)
+            metric.add_dimension("kind", kind)
+
+    def _count(self, name: str, happened: bool) -> None:  # noqa: FBT001 - a count of what happened or did not
+        self._metrics.add_metric(name, MetricUnit.Count, int(happened))
+
+    def _time(self, name: str, milliseconds: float) -> None:
+        self._metrics.add_metric(name, MetricUnit.Milliseconds, round(milliseconds, 3))
