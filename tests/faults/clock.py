@@ -1,0 +1,45 @@
+"""Time and names under the test's control."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+
+class Clock:
+    """Seconds that pass when the test says so; stands for `time.time` and `time.monotonic`."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the moment."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; negative seconds are a clock that was set back."""
+        self.now += seconds
+
+
+class Resolver:
+    """A name service: `names` says where each host is; counts how often each was asked for."""
+
+    def __init__(self, **names: tuple[str, int]) -> None:
+        self.names = names
+        """Host to address and port; the port replaces the one that was asked for, so that servers share a machine."""
+        self.asked: list[str] = []
+
+    @contextmanager
+    def installed(self) -> Iterator["Resolver"]:
+        """Answer for this process's look-ups of the names; all others go to the system."""
+        system = socket.getaddrinfo
+
+        def look_up(host: str, port: int, *rest: Any, **options: Any) -> Any:  # noqa: ANN401 - as the system's
+            if host not in self.names:
+                return system(host, port, *rest, **options)
+            self.asked.append(host)
+            return system(*self.names[host], *rest, **options)
+
+        with patch.object(socket, "getaddrinfo", look_up):
+            yield self

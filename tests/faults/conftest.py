@@ -1,0 +1,38 @@
+"""What the fault tests share: servers that may be broken, environments that are killed at the end."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from local.postgres import PostgresServer
+from tests.faults.environment import Environment
+from tests.faults.server import SMALL
+
+
+@pytest.fixture(scope="module")
+def _fault_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    directory: Path = tmp_path_factory.mktemp("broken") / "data"
+    with PostgresServer(directory, secrets.token_urlsafe(), settings=SMALL) as server:
+        yield server
+
+
+@pytest.fixture
+def fault_server(_fault_server: PostgresServer) -> PostgresServer:
+    """A small server of the module's own, running and healthy at the test's start."""
+    _fault_server.wait_until_ready()
+    return _fault_server
+
+
+@pytest.fixture
+def start_environment(postgres: PostgresServer) -> Iterator[Callable[..., Environment]]:
+    """Start environments, on the shared server unless told otherwise; all are killed at the end."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> Environment:
+            defaults = {"DATABASE_URL": postgres.url(), "DB_TLS": "insecure-local-only"}
+            return stack.enter_context(Environment({**defaults, **settings}))
+
+        yield start

@@ -1,0 +1,94 @@
+"""What an environment does: the child's side of `environment.py`. `python -m tests.faults.workload CHANNEL_FD`."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import text
+
+from db import Database, DatabaseSettings
+
+INCREMENT = text("update counters set value = value + 1 where name = :name returning value")
+
+
+def increment(database: Database, name: str) -> int:
+    """Add one in a transaction."""
+    with database.transaction() as connection:
+        value: int = connection.scalar(INCREMENT, {"name": name})
+    return value
+
+
+def backend(database: Database) -> int:
+    """Say which backend serves."""
+    with database.autocommit() as connection:
+        pid: int = connection.scalar(text("select pg_backend_pid()"))
+    return pid
+
+
+def hold(database: Database, name: str, seconds: float) -> int:
+    """Lock a row in a transaction, and be busy with other things."""
+    with database.transaction() as connection:
+        value: int = connection.scalar(INCREMENT, {"name": name})
+        time.sleep(seconds)
+    return value
+
+
+def fail(_database: Database) -> None:
+    """Do what handlers sometimes do."""
+    raise ValueError("as asked")
+
+
+WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in (increment, backend, hold, fail)}
+
+
+def serve(database: Database, channel: socket.socket) -> None:
+    """Answer one invocation after another until the channel closes."""
+    lines = channel.makefile("r")
+    while line := lines.readline():
+        order = json.loads(line)
+        if order["work"] == "clone":
+            channel = _clone(channel)
+            lines = channel.makefile("r")
+        else:
+            _say(channel, _outcome(database, order))
+
+
+def _outcome(database: Database, order: dict[str, Any]) -> dict[str, Any]:
+    try:
+        with database.invocation(order["remaining_ms"]):
+            return {"result": WORK[order["work"]](database, **order["arguments"])}
+    except Exception as error:  # noqa: BLE001 - the runtime reports whatever a handler raises
+        return {"error": type(error).__name__, "text": str(error)}
+
+
+def _say(channel: socket.socket, answer: dict[str, Any]) -> None:
+    channel.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _clone(channel: socket.socket) -> socket.socket:
+    """Fork; the clone goes on with a channel of its own."""
+    _say(channel, {"result": "ready"})
+    _, (descriptor, *_), _, _ = socket.recv_fds(channel, 1, 1)
+    own = socket.socket(fileno=descriptor)
+    if os.fork():
+        own.close()
+        _say(channel, {"result": "cloned"})
+        return channel
+    channel.close()
+    _say(own, {"result": os.getpid()})
+    return own
+
+
+def main() -> None:
+    """Build the database as handlers/environment.py does, and serve."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # clones that are killed leave nothing behind
+    serve(Database(DatabaseSettings.from_env()), socket.socket(fileno=int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
