@@ -5,10 +5,8 @@ set back at any time. What can grow too old (a connection, a sample, a secret) i
 """
 
 import time
-from collections.abc import Callable
 
-Clock = Callable[[], float]
-"""Seconds that only go forward, as `time.monotonic`."""
+from db.deadline import Clock
 
 
 class FrozenTimeClock:

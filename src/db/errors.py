@@ -26,7 +26,8 @@ class UnavailableError(SlotwiseError):
     """The database cannot be had now; the same request may succeed later."""
 
     kind = "unavailable"
-    retry_after_s: ClassVar[int] = 1
+    retry_after_s: int = 1
+    """After how many seconds the client is asked to come back; an error may carry one of its own."""
 
 
 class SaturatedError(UnavailableError):

@@ -1,7 +1,26 @@
 """What happened, as frozen data, to whoever wants to know. Knows nothing of metrics or logs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots:
+    """What a borrow had to do with the slots that all environments share."""
+
+    used: int | None = None
+    """How many were taken when the server was last counted in this borrow, by the limit that is met first; None where
+    it was not counted."""
+    usable: int | None = None
+    """How many that limit allows."""
+    refusals: int = 0
+    """How often the server had none left."""
+    waited_ms: float = 0.0
+    """How long was waited for one between the attempts."""
+    released: str | None = None
+    """Why the connection was closed when it came back (`db.fleet.Verdict`); None where it was kept."""
+    lease_ended: bool = False
+    """The warm connection had idled for so long that the server has taken its slot back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +35,8 @@ class Borrow:
     """From having the connection to giving it back."""
     failure: str | None = None
     """What the borrow ended with: `SlotwiseError.kind`, `statement` or `handler`; None for none."""
+    slots: Slots = field(default_factory=Slots)
+    """What the borrow had to do with the fleet's slots."""
 
     @property
     def opened(self) -> bool:

@@ -1,0 +1,96 @@
+"""Waiting for a slot: jittered, patient, and never longer than the invocation has."""
+
+from collections.abc import Callable
+
+import pytest
+
+from db.deadline import Deadline
+from db.errors import LoginRefusedError, SaturatedError
+from db.waiting import RETRY_AFTER_S, Queue
+
+
+class Server:
+    """Refuses so many times; time goes on only where somebody sleeps."""
+
+    def __init__(self, refuses: int) -> None:
+        self.refuses, self.attempts, self.now = refuses, 0, 0.0
+        self.waits: list[float] = []
+
+    def attempt(self) -> str:
+        self.attempts += 1
+        if self.attempts <= self.refuses:
+            raise SaturatedError("no slot")
+        return "connection"
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def queue(server: Server, *, draw: Callable[[], float], longest_s: float = 4.0, deadline_s: float = 30.0) -> Queue:
+    deadline = Deadline(deadline_s, lambda: server.now)
+    return Queue(longest_s, lambda: deadline, draw=draw, sleep=server.sleep)
+
+
+def test_a_slot_that_becomes_free_is_had() -> None:
+    """Two refusals are waited out; the caller sees none of them, the observer both."""
+    server = Server(refuses=2)
+    assert queue(server, draw=lambda: 0.5).wait_for(server.attempt, server.waits.append) == "connection"
+    assert server.attempts == 3
+    assert server.waits == [pytest.approx(4 / 6), pytest.approx((4 - 4 / 6) / 6)]
+
+
+@pytest.mark.parametrize(("longest_s", "deadline_s", "bound_s"), [(4.0, 30.0, 4.0), (4.0, 1.0, 1.0)])
+def test_waiting_ends_with_patience_or_deadline_whichever_is_first(
+    longest_s: float, deadline_s: float, bound_s: float
+) -> None:
+    """Who gets no slot is told in time: a typed error, never a wait beyond what the invocation has."""
+    server = Server(refuses=10_000)
+    waiting = queue(server, draw=lambda: 0.5, longest_s=longest_s, deadline_s=deadline_s)
+    with pytest.raises(SaturatedError):
+        waiting.wait_for(server.attempt, server.waits.append)
+    assert bound_s * 0.9 < server.now <= bound_s
+    assert len(server.waits) == server.attempts < 30
+
+
+def test_those_turned_away_come_back_at_different_times() -> None:
+    """Each error carries its own Retry-After, drawn over the whole range."""
+
+    def turned_away(draw: float) -> int:
+        server = Server(refuses=10_000)
+        with pytest.raises(SaturatedError) as caught:
+            queue(server, draw=lambda: draw).wait_for(server.attempt, server.waits.append)
+        return caught.value.retry_after_s
+
+    assert {turned_away(draw) for draw in (0.1, 0.5, 0.999)} == {RETRY_AFTER_S[0], 3, RETRY_AFTER_S[1]}
+
+
+def test_patience_shrinks_while_waiting_is_in_vain_and_is_back_with_the_first_slot() -> None:
+    """Under overload an environment turns its clients away sooner each time, until there is a slot again."""
+    server = Server(refuses=10_000)
+    waiting, ended = queue(server, draw=lambda: 0.5, deadline_s=1_000), list[float]()
+    for _ in range(4):
+        began = server.now
+        with pytest.raises(SaturatedError):
+            waiting.wait_for(server.attempt, server.waits.append)
+        ended.append(server.now - began)
+    assert ended == sorted(ended, reverse=True)
+    assert ended[0] > 3.5
+    assert ended[-1] < 0.5
+    server.refuses = 0
+    waiting.wait_for(server.attempt, server.waits.append)
+    server.refuses, began = 1_000_000, server.now
+    with pytest.raises(SaturatedError):
+        waiting.wait_for(server.attempt, server.waits.append)
+    assert server.now - began > 3.5
+
+
+def test_only_a_lack_of_slots_is_waited_for() -> None:
+    """A refused login is not tried again here: that could lock a user out."""
+
+    def refused_login() -> str:
+        raise LoginRefusedError("no")
+
+    server = Server(refuses=0)
+    with pytest.raises(LoginRefusedError):
+        queue(server, draw=lambda: 0.5).wait_for(refused_login, server.waits.append)
+    assert server.waits == []
