@@ -1,0 +1,94 @@
+"""A Lambda function: as many execution environments as there are events at once, up to its reserved concurrency."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from local.environment import Configuration, ExecutionEnvironment, Invocation
+from local.guardian import Guardian
+
+REMEMBERED = 10_000
+"""Invocations of which the outcome is kept."""
+
+
+class ThrottledError(RuntimeError):
+    """All environments that the function may have are busy."""
+
+
+class LambdaFunction:
+    """Hands events to environments: the one that was used last and is idle, or else a new one."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        folder: Path,
+        guardian: Guardian,
+        on_invocation: Callable[[str, Invocation], None] = lambda _name, _invocation: None,
+    ) -> None:
+        self.configuration = configuration
+        self.invocations: deque[Invocation] = deque(maxlen=REMEMBERED)
+        self._folder = folder
+        self._guardian = guardian
+        self._on_invocation = on_invocation
+        self._lock = threading.Lock()
+        self._idle: list[ExecutionEnvironment] = []
+        self._busy = 0
+
+    @property
+    def idle(self) -> tuple[ExecutionEnvironment, ...]:
+        """The environments that wait, frozen; the one that is next is the last."""
+        with self._lock:
+            return tuple(self._idle)
+
+    def invoke(self, event: Any) -> Invocation:  # noqa: ANN401 - any JSON
+        """Invoke synchronously; raise ThrottledError where the concurrency is used up."""
+        environment = self._take()
+        try:
+            environment = environment or self._launch()
+            invocation = environment.invoke(event)
+        finally:
+            self._give_back(environment)
+        self.invocations.append(invocation)
+        self._on_invocation(self.configuration.name, invocation)
+        return invocation
+
+    def _take(self) -> ExecutionEnvironment | None:
+        """Return an idle environment, or None where one more may be started."""
+        with self._lock:
+            if not self._idle and self._busy >= self.configuration.concurrency:
+                raise ThrottledError(
+                    f"{self.configuration.name} has all its {self.configuration.concurrency} environments busy"
+                )
+            self._busy += 1
+            return self._idle.pop() if self._idle else None
+
+    def _launch(self) -> ExecutionEnvironment:
+        return ExecutionEnvironment(self.configuration, self._folder, self._guardian)
+
+    def _give_back(self, environment: ExecutionEnvironment | None) -> None:
+        if environment and not environment.is_usable:
+            environment.stop()
+        with self._lock:
+            self._busy -= 1
+            if environment and environment.is_usable:
+                self._idle.append(environment)
+
+    def stop(self) -> None:
+        """End the environments that are idle."""
+        with self._lock:
+            stopped, self._idle = self._idle, []
+        for environment in stopped:
+            environment.stop()
+
+    def __enter__(self) -> Self:
+        """Serve; nothing is started before the first event."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all environments."""
+        self.stop()
