@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from records import NAME_MAX_LENGTH, Draft, Record
+from records import NAME_MAX_LENGTH, Draft, Key, Record
 
 MAX_PAYLOAD_BYTES = 16 * 1024
 """Bytes of a payload as compact JSON: a full page stays below the 6 MB that a function may answer."""
@@ -46,9 +46,15 @@ class NewRecords(BaseModel):
     items: Annotated[list[NewRecord], Field(min_length=1, max_length=MAX_AT_ONCE)]
 
 
+class CreatedRecords(BaseModel):
+    """The keys of records that were created together, in the order in which they were sent."""
+
+    items: list[Key]
+
+
 class RecordList(BaseModel):
-    """Records, in the order of their names or as they were sent."""
+    """A page of records in the order of their names."""
 
     items: list[Record]
     next_cursor: str | None = None
-    """Give it as `cursor` to get the next page; absent on the last."""
+    """Give it as `cursor` to get the next page; null on the last."""

@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from db import SlotwiseError, UnavailableError, sqlstate
 from handlers.refusals import Flaw, RefusedError
-from records.errors import DuplicateNameError, NotFoundError, RecordsError, StaleVersionError
+from records.errors import DuplicateNameError, NotAllowedError, NotFoundError, RecordsError, StaleVersionError
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -25,6 +25,7 @@ STATUS_BY_TYPE: dict[type[Exception], HTTPStatus] = {
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFoundError: HTTPStatus.NOT_FOUND,
     DuplicateNameError: HTTPStatus.CONFLICT,
+    NotAllowedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StaleVersionError: HTTPStatus.PRECONDITION_FAILED,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }

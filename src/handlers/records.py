@@ -15,7 +15,7 @@ import records
 from handlers import cursor as cursors
 from handlers.environment import database, entry_point, logger
 from handlers.http import Api, allow_only
-from handlers.models import MAX_PAGE, NewRecord, NewRecords, RecordList
+from handlers.models import MAX_PAGE, CreatedRecords, NewRecord, NewRecords, RecordList
 from handlers.refusals import Flaw, RefusedError, malformed
 from records import NAME_MAX_LENGTH, Record
 
@@ -38,12 +38,12 @@ def create(new: NewRecord) -> Response[Record]:
 
 
 @router.post("/records/batch", status_code=HTTPStatus.CREATED)
-def create_many(new: NewRecords) -> Response[RecordList]:
+def create_many(new: NewRecords) -> Response[CreatedRecords]:
     """Create up to 500 records in one transaction: all of them or none."""
     drafts = [item.draft() for item in new.items]
     with database.transaction() as connection:
         created = records.create_many(connection, drafts)
-    return Response(HTTPStatus.CREATED, JSON, RecordList(items=created))
+    return Response(HTTPStatus.CREATED, JSON, CreatedRecords(items=created))
 
 
 @router.get("/records")

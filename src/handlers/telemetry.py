@@ -20,7 +20,7 @@ class Telemetry:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._function_name = ""
+        self._function_name = "none"
         self._is_cold = True
 
     def invoked(self, function_name: str) -> None:

@@ -13,5 +13,9 @@ class DuplicateNameError(RecordsError):
     """A record of this name exists already."""
 
 
+class NotAllowedError(RecordsError):
+    """The table's checks refuse the record."""
+
+
 class StaleVersionError(RecordsError):
     """The record has changed since the client read it."""

@@ -11,10 +11,8 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.exc import DBAPIError
 
 from db import sqlstate
-from records.errors import DuplicateNameError, NotFoundError, StaleVersionError
-from records.table import records
-
-UNIQUE_VIOLATION = "23505"
+from records.errors import DuplicateNameError, NotAllowedError, NotFoundError, StaleVersionError
+from records.table import PAYLOAD_MAX_STORED_BYTES, records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +37,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What one of many created records is called."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Records in the order of their names."""
 
@@ -49,15 +55,19 @@ class Page:
 
 def create(connection: Connection, draft: Draft) -> Record:
     """Insert a record; raise DuplicateNameError where its name is taken."""
-    with _unique_names():
+    with _refusals():
         return _record(connection.execute(insert(records).values(_values(draft)).returning(*records.c)).one())
 
 
-def create_many(connection: Connection, drafts: Sequence[Draft]) -> list[Record]:
-    """Insert all records in one statement, or none; raise DuplicateNameError where a name is taken or twice there."""
-    statement = insert(records).returning(*records.c, sort_by_parameter_order=True)
-    with _unique_names():
-        return [_record(row) for row in connection.execute(statement, [_values(draft) for draft in drafts])]
+def create_many(connection: Connection, drafts: Sequence[Draft]) -> list[Key]:
+    """Insert all records in one statement, or none; raise DuplicateNameError where a name is taken or twice there.
+
+    The keys come in the order of the drafts. Payloads do not come back: 500 of them may be more than Lambda answers.
+    """
+    statement = insert(records).returning(records.c.id, records.c.name, sort_by_parameter_order=True)
+    with _refusals():
+        rows = connection.execute(statement, [_values(draft) for draft in drafts])
+    return [Key(id=row.id, name=row.name) for row in rows]
 
 
 def get(connection: Connection, record_id: int) -> Record:
@@ -88,7 +98,7 @@ def replace(connection: Connection, record_id: int, draft: Draft, *, version: in
         .values(**_values(draft), version=records.c.version + 1, updated_at=func.now())
         .returning(*records.c)
     )
-    with _unique_names():
+    with _refusals():
         row = connection.execute(statement).one_or_none()
     if row is None:
         raise _why_untouched(connection, record_id)
@@ -125,10 +135,14 @@ def _found(row: Row[Any] | None, record_id: int) -> Record:
 
 
 @contextmanager
-def _unique_names() -> Iterator[None]:
+def _refusals() -> Iterator[None]:
+    """Raise our own error where a constraint of the table refuses the statement."""
     try:
         yield
     except DBAPIError as error:
-        if sqlstate(error) == UNIQUE_VIOLATION:
-            raise DuplicateNameError("a record of this name exists already") from error
+        match sqlstate(error):
+            case "23505":  # unique_violation
+                raise DuplicateNameError("a record of this name exists already") from error
+            case "23514":  # check_violation
+                raise NotAllowedError(f"the payload takes more than {PAYLOAD_MAX_STORED_BYTES} bytes") from error
         raise

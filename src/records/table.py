@@ -24,6 +24,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 NAME_MAX_LENGTH = 200
 """Characters of a name."""
+PAYLOAD_MAX_STORED_BYTES = 32 * 1024
+"""Bytes of a payload as `jsonb` writes it: numbers without exponents, so one of 5 characters may become one of 300."""
 
 metadata = MetaData()
 
@@ -40,4 +42,5 @@ records = Table(
     UniqueConstraint("name", name="records_name_key"),
     CheckConstraint(f"char_length(name) BETWEEN 1 AND {NAME_MAX_LENGTH}", name="records_name_length"),
     CheckConstraint("jsonb_typeof(payload) = 'object'", name="records_payload_is_object"),
+    CheckConstraint(f"octet_length(payload::text) <= {PAYLOAD_MAX_STORED_BYTES}", name="records_payload_size"),
 )

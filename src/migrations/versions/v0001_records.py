@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name="records_name_key"),
         sa.CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="records_name_length"),
         sa.CheckConstraint("jsonb_typeof(payload) = 'object'", name="records_payload_is_object"),
+        sa.CheckConstraint("octet_length(payload::text) <= 32768", name="records_payload_size"),
     )
 
 
