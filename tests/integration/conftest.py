@@ -116,11 +116,14 @@ Call = Callable[..., Reply]
 
 
 @pytest.fixture
-def call(fresh: Callable[..., ModuleType], no_records: PostgresServer, pool_size: int) -> Call:
+def function(fresh: Callable[..., ModuleType], no_records: PostgresServer, pool_size: int) -> ModuleType:
+    """The function of the records API, on an empty table."""
+    return fresh("records", DATABASE_URL=no_records.url(), DB_TLS="insecure-local-only", DB_POOL_SIZE=str(pool_size))
+
+
+@pytest.fixture
+def call(function: ModuleType) -> Call:
     """Call the records API: `call("GET", "/records", query={...}, if_match=...)`."""
-    function = fresh(
-        "records", DATABASE_URL=no_records.url(), DB_TLS="insecure-local-only", DB_POOL_SIZE=str(pool_size)
-    )
 
     def send(method: str, path: str, body: Any = None, **parts: Any) -> Reply:  # noqa: ANN401 - JSON
         return as_client(function.handler(v2_event(method, path, body, **parts), Context()))

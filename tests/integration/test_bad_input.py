@@ -1,0 +1,117 @@
+"""Whatever a client sends is answered, with field and reason, and never with 500."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.integration.conftest import Call
+
+DEEP = '{"name": "deep", "payload": ' + '{"a":' * 200 + "1" + "}" * 200 + "}"
+DEEPER = '{"name": "deep", "payload": ' + "[" * 200_000 + "]" * 200_000 + "}"
+
+BODIES: list[tuple[Any, int, str]] = [
+    ("", 422, "body"),
+    ("{", 400, "body"),
+    ("[]", 422, "body"),
+    ('[{"name": "x", "payload": {}}]', 422, "body"),
+    ("null", 422, "body"),
+    ('"x"', 422, "body"),
+    ('{"name": "x", "payload": {"n": NaN}}', 400, "body"),
+    ('{"name": "x", "payload": {"n": -Infinity}}', 400, "body"),
+    ('{"name": "x", "payload": {"n": 1e999}}', 422, "body"),
+    ('{"name": "x", "payload": {"n": ' + "9" * 5000 + "}}", 422, "body"),
+    ('{"name": "x", "payload": {"t": "\\ud800"}}', 422, "body.payload.t"),
+    ('{"name": "x", "payload": {"t": ["a", "\\u0000"]}}', 422, "body.payload.t.1"),
+    ('{"name": "x", "payload": {"\\u0000": 1}}', 422, "body.payload"),
+    ('{"name": "\\u0000", "payload": {}}', 422, "body.name"),
+    ('{"name": "\\udc00", "payload": {}}', 422, "body.name"),
+    (DEEP, 422, "body"),
+    (DEEPER, 422, "body"),
+    ({"name": "", "payload": {}}, 422, "body.name"),
+    ({"name": "x" * 201, "payload": {}}, 422, "body.name"),
+    ({"name": None, "payload": {}}, 422, "body.name"),
+    ({"name": True, "payload": {}}, 422, "body.name"),
+    ({"name": "x"}, 422, "body.payload"),
+    ({"name": "x", "payload": []}, 422, "body.payload"),
+    ({"name": "x", "payload": "{}"}, 422, "body.payload"),
+    ({"name": "x", "payload": {}, "id": 7}, 422, "body.id"),
+    ({"name": "x", "payload": {"t": "x" * 17_000}}, 422, "body.payload"),
+    ({"name": "x", "payload": {"t": "x" * 1_100_000}}, 413, "body"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "field"), BODIES, ids=lambda part: str(part)[:50])
+def test_a_bad_body_is_refused_with_its_field(call: Call, body: Any, status: int, field: str) -> None:  # noqa: ANN401 - JSON
+    """And nothing is stored."""
+    reply = call("POST", "/records", body)
+    assert (reply.status, reply.body["errors"][0]["field"]) == (status, field), reply
+    assert reply.body["errors"][0]["reason"]
+    assert call("GET", "/records").body["items"] == []
+
+
+@pytest.mark.parametrize("items", [[], [{"name": "x", "payload": {}}] * 501, "x", [1], [{"name": "x"}]])
+def test_a_bad_batch_is_refused(call: Call, items: Any) -> None:  # noqa: ANN401 - JSON
+    """From 1 to 500 records, each one valid."""
+    reply = call("POST", "/records/batch", {"items": items})
+    assert reply.status == 422
+    assert reply.body["errors"][0]["field"].startswith("body.items")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"limit": "0"}, 422),
+        ({"limit": "101"}, 422),
+        ({"limit": "ten"}, 422),
+        ({"limit": "1,2"}, 422),
+        ({"limit": "9" * 400}, 422),
+        ({"name_prefix": "a\0"}, 422),
+        ({"name_prefix": "\ud800"}, 422),
+        ({"name_prefix": "x" * 201}, 422),
+        ({"cursor": ""}, 400),
+        ({"cursor": "%%%"}, 400),
+        ({"cursor": "a"}, 400),
+        ({"cursor": "YQ"}, 400),
+        ({"cursor": "AGEAYg"}, 400),
+        ({"cursor": "AP8"}, 400),
+        ({"cursor": "é"}, 400),
+        ({"cursor": "A" * 5000}, 422),
+    ],
+)
+def test_a_bad_query_is_refused(call: Call, query: dict[str, str], status: int) -> None:
+    """With the parameter's name."""
+    reply = call("GET", "/records", query=query)
+    assert reply.status == status, reply
+    assert reply.body["errors"][0]["field"].endswith(next(iter(query)))
+
+
+@pytest.mark.parametrize("record_id", ["0", "-1", "abc", "1.5", "9223372036854775808", "9" * 5000, "%00"])
+def test_a_bad_id_is_refused(call: Call, record_id: str) -> None:
+    """Whatever is no bigint."""
+    assert call("GET", f"/records/{record_id}").status == 422
+
+
+def test_a_number_that_grows_when_stored_is_refused(call: Call) -> None:
+    """`jsonb` writes 1e300 with 301 digits: a page of such payloads would be more than Lambda answers."""
+    reply = call("POST", "/records", {"name": "x", "payload": {"n": [1e300] * 200}})
+    assert (reply.status, "32768" in reply.body["detail"]) == (422, True)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.just("\ud83d"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(st.characters(), max_size=210) | JSON, payload=JSON, record_id=st.text(max_size=20))
+def test_no_json_ends_in_500(call: Call, name: Any, payload: Any, record_id: str) -> None:  # noqa: ANN401 - JSON
+    """Any JSON, and what Python's json takes for it, is stored or refused."""
+    new = {"name": name, "payload": {"value": payload}}
+    assert call("POST", "/records", new).status in {201, 400, 409, 422}
+    assert call("POST", "/records", payload).status in {400, 422}
+    replaced = call("PUT", f"/records/{record_id}", new, if_match='"1"')
+    assert replaced.status in {200, 400, 404, 409, 412, 422}

@@ -1,0 +1,136 @@
+"""Metrics, as CloudWatch reads them out of the log: the embedded metric format.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Metrics
+
+import db
+from db import Borrow
+from handlers.telemetry import Telemetry
+
+FUNCTION = {"function_name": "slotwise-records", "service": "slotwise"}
+
+Measured = dict[str, list[float]]
+
+
+@pytest.fixture
+def metrics() -> Iterator[Metrics]:
+    """Powertools keeps a class's worth of metrics: begin and end with none."""
+    metrics = Metrics(namespace="Slotwise", service="slotwise")
+    metrics.clear_metrics()
+    yield metrics
+    metrics.clear_metrics()
+
+
+def invoked(metrics: Metrics, telemetry: Telemetry, *borrows: Borrow) -> None:
+    """Run one invocation that borrows like this."""
+
+    @metrics.log_metrics
+    def handler(_event: object, _context: object) -> None:
+        telemetry.invoked("slotwise-records")
+        for borrow in borrows:
+            telemetry.borrowed(borrow)
+
+    handler({}, None)
+
+
+def read(out: str) -> list[tuple[dict[str, str], Measured, dict[str, str]]]:
+    """Read EMF as CloudWatch does: dimensions, values and units of each record, and what must hold of all."""
+    found = []
+    for line in out.splitlines():
+        record: dict[str, Any] = json.loads(line)
+        (directive,) = record["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "Slotwise"
+        (dimensions,) = directive["Dimensions"]
+        units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+        values = {name: value if isinstance(value := record[name], list) else [value] for name in units}
+        found.append(({name: record[name] for name in dimensions}, values, units))
+    return found
+
+
+def test_a_borrow_is_measured_with_function_and_service(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
+    """Opened, its times in milliseconds; one record for the invocation."""
+    invoked(metrics, Telemetry(metrics), Borrow(waited_ms=12.5, connect_ms=11.25, held_ms=3.0))
+    ((dimensions, values, units),) = read(capsys.readouterr().out)
+    assert dimensions == FUNCTION
+    assert values == {
+        "ColdStart": [1],
+        "ConnectionsOpened": [1],
+        "ConnectionsReused": [0],
+        "ConnectionFailures": [0],
+        "BorrowWait": [12.5],
+        "BorrowHeld": [3],
+        "ConnectTime": [11.25],
+    }
+    assert {name for name, unit in units.items() if unit == "Milliseconds"} == {
+        "BorrowWait",
+        "BorrowHeld",
+        "ConnectTime",
+    }
+    assert set(units.values()) == {"Count", "Milliseconds"}
+
+
+def test_a_warm_borrow_counts_as_reused(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
+    """And has no connect time; several borrows are several values."""
+    warm = Borrow(waited_ms=0.1, held_ms=1)
+    invoked(metrics, Telemetry(metrics), warm, warm)
+    ((_, values, _),) = read(capsys.readouterr().out)
+    assert (values["ConnectionsOpened"], values["ConnectionsReused"]) == ([0, 0], [1, 1])
+    assert "ConnectTime" not in values
+
+
+def test_only_the_first_invocation_is_a_cold_start(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each says which it is, also when nothing is borrowed."""
+    telemetry = Telemetry(metrics)
+    for _ in range(3):
+        invoked(metrics, telemetry)
+    assert [values["ColdStart"] for _, values, _ in read(capsys.readouterr().out)] == [[1], [0], [0]]
+
+
+def test_a_failure_is_counted_in_total_and_by_kind(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
+    """The total for alarms, the kind for whoever looks why; neither opened nor reused."""
+    invoked(metrics, Telemetry(metrics), Borrow(waited_ms=5000, failure="unreachable"))
+    by_kind, total = read(capsys.readouterr().out)
+    assert by_kind == (FUNCTION | {"kind": "unreachable"}, {"ConnectionFailures": [1]}, {"ConnectionFailures": "Count"})
+    assert total[0] == FUNCTION
+    assert total[1]["ConnectionFailures"] == [1]
+    assert (total[1]["ConnectionsOpened"], total[1]["ConnectionsReused"]) == ([0], [0])
+
+
+@pytest.mark.parametrize("failure", ["statement", "handler"])
+def test_what_is_no_fault_of_the_connection_is_no_failure(
+    metrics: Metrics, capsys: pytest.CaptureFixture[str], failure: str
+) -> None:
+    """A duplicate, or a handler's own error, rings no bell."""
+    invoked(metrics, Telemetry(metrics), Borrow(waited_ms=1, held_ms=1, failure=failure))
+    ((_, values, _),) = read(capsys.readouterr().out)
+    assert values["ConnectionFailures"] == [0]
+
+
+def test_what_was_measured_is_written_also_when_the_handler_fails(
+    metrics: Metrics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, and nothing is left for the next invocation."""
+    telemetry = Telemetry(metrics)
+
+    @metrics.log_metrics
+    def handler(_event: object, _context: object) -> None:
+        telemetry.invoked("slotwise-records")
+        telemetry.borrowed(Borrow(waited_ms=1, held_ms=1))
+        raise db.SaturatedError
+
+    with pytest.raises(db.SaturatedError):
+        handler({}, None)
+    assert len(read(capsys.readouterr().out)) == 1
+    assert metrics.metric_set == {}
+
+
+def test_a_borrow_outside_an_invocation_does_no_harm(metrics: Metrics) -> None:
+    """An Observer must not raise."""
+    Telemetry(metrics).borrowed(Borrow(waited_ms=1, failure="saturated"))
