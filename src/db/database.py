@@ -35,7 +35,7 @@ class Database:
     def engine(self) -> Engine:
         """The engine behind the borrows; for Alembic and tools."""
         connector = Connector(self.settings, self._credentials, self.deadline)
-        return build_engine(self.settings.pool_size, connector.connect)
+        return build_engine(self.settings.pool_size, connector.connect, self.deadline)
 
     @cached_property
     def _autocommit_engine(self) -> Engine:

@@ -9,13 +9,18 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 import db.dialect  # noqa: F401 - registers postgresql+slotwise
+from db.deadline import Deadline
+from db.protocol import Connection
 
 CONNECT_MS = "slotwise_connect_ms"
 """Key in a pooled connection's info: how long opening it took; taken out by the first borrow."""
 
 
-def build_engine(pool_size: int, connect: Callable[[], Any]) -> Engine:
-    """Return an engine that keeps `pool_size` connections (0: none), opened with `connect`; opens nothing yet."""
+def build_engine(pool_size: int, connect: Callable[[], Connection], deadline: Callable[[], Deadline]) -> Engine:
+    """Return an engine that keeps `pool_size` connections (0: none), opened with `connect`; opens nothing yet.
+
+    Each checkout is bounded by what `deadline` returns then.
+    """
     engine = create_engine("postgresql+slotwise://", hide_parameters=True, **_pool(pool_size))
 
     def open_connection(
@@ -26,11 +31,22 @@ def build_engine(pool_size: int, connect: Callable[[], Any]) -> Engine:
         entry.info[CONNECT_MS] = (time.monotonic() - began) * 1000
         return connection
 
+    def bound(connection: Connection, _entry: ConnectionPoolEntry, _proxy: object) -> None:
+        connection.deadline = deadline()
+
     event.listen(engine, "do_connect", open_connection)
+    event.listen(engine, "checkout", bound)
     return engine
 
 
 def _pool(pool_size: int) -> dict[str, Any]:
     if pool_size == 0:
         return {"poolclass": NullPool}
-    return {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 0}
+    # The ping is our dialect's: it looks at the socket and costs no flight.
+    return {
+        "poolclass": QueuePool,
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": 0,
+        "pool_pre_ping": True,
+    }

@@ -1,0 +1,115 @@
+"""Opens a socket to a server: name, TCP and TLS within one deadline. Knows nothing of logins.
+
+TLS: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
+"""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from db import wire
+from db.deadline import Deadline
+from db.server_errors import DisconnectedError
+
+ALPN = "postgresql"
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Seconds until the first probe, between probes, and how many go unanswered; where the system knows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is and how to speak TLS with it."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    direct_tls: bool = False
+    """Begin with TLS at once, as PostgreSQL 17 and later accept: one flight less."""
+
+    def __str__(self) -> str:
+        """Name the place."""
+        return f"{self.host}:{self.port}"
+
+
+def dial(address: Address, deadline: Deadline) -> socket.socket:
+    """Return a connected socket, TLS included; raise DisconnectedError where that fails or takes too long."""
+    with _named(address):
+        sock = _connected(address, deadline)
+        with _closed_on_error(sock):
+            _configure(sock)
+            return _encrypted(sock, address, deadline) if address.tls else sock
+
+
+def redial(peer: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
+    """Return another socket to the very server that `peer` is connected to, whatever its name means by now."""
+    with _named(address):
+        host, port = peer.getpeername()[:2]
+        sock = socket.create_connection((host, port), timeout=deadline.require("connect"))
+        with _closed_on_error(sock):
+            _configure(sock)
+            return _encrypted(sock, address, deadline) if address.tls else sock
+
+
+@contextlib.contextmanager
+def _named(address: Address) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DisconnectedError(f"cannot connect to {address}: {error}") from error
+
+
+@contextlib.contextmanager
+def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _connected(address: Address, deadline: Deadline) -> socket.socket:
+    """Try each of the name's addresses, each with its share of the time that is left."""
+    candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.settimeout(deadline.require("connect") / (len(candidates) - tried + 1))
+            sock.connect(place)
+        except OSError:
+            sock.close()
+            if tried == len(candidates):
+                raise
+        else:
+            return sock
+    raise DisconnectedError(f"{address.host} has no address")
+
+
+def _configure(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if option := getattr(socket, name, None):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _encrypted(sock: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
+    if not address.direct_tls:
+        sock.settimeout(deadline.require("start TLS"))
+        sock.sendall(wire.SSL_REQUEST)
+        # One byte and no more: what else came in clear must not be taken for the server's (CVE-2021-23222).
+        if (answer := sock.recv(1)) != b"S":
+            raise DisconnectedError(f"{address} does not speak TLS (it answered {answer!r})")
+    return _handshaken(sock, address, deadline)
+
+
+def _handshaken(sock: socket.socket, address: Address, deadline: Deadline) -> ssl.SSLSocket:
+    context = address.tls
+    if context is None:
+        raise DisconnectedError(f"no TLS context for {address}")
+    encrypted = context.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
+    with _closed_on_error(encrypted):
+        encrypted.settimeout(deadline.require("start TLS"))
+        encrypted.do_handshake()
+    return encrypted
