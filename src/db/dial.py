@@ -73,9 +73,10 @@ def _connected(address: Address, deadline: Deadline) -> socket.socket:
     """Try each of the name's addresses, each with its share of the time that is left."""
     candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
+        share_s = deadline.require("connect") / (len(candidates) - tried + 1)
         sock = socket.socket(family, kind, proto)
         try:
-            sock.settimeout(deadline.require("connect") / (len(candidates) - tried + 1))
+            sock.settimeout(share_s)
             sock.connect(place)
         except OSError:
             sock.close()
