@@ -4,6 +4,7 @@ from db.credentials import Credentials, FixedCredentials, Login, SecretCredentia
 from db.database import Database
 from db.deadline import Deadline
 from db.errors import (
+    CommitUnknownError,
     ConfigurationError,
     ConflictError,
     ConnectionLostError,
@@ -18,11 +19,12 @@ from db.errors import (
     UnreachableError,
 )
 from db.failures import sqlstate
-from db.observation import Borrow, Observer, PoolState
+from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat
 from db.settings import DatabaseSettings, Tls, is_local
 
 __all__ = [
     "Borrow",
+    "CommitUnknownError",
     "ConfigurationError",
     "ConflictError",
     "ConnectionLostError",
@@ -32,12 +34,14 @@ __all__ = [
     "Deadline",
     "DeadlineExceededError",
     "FixedCredentials",
+    "LeakedBorrow",
     "Login",
     "LoginRefusedError",
     "NestedBorrowError",
     "Observer",
     "PoolState",
     "ReadOnlyError",
+    "Repeat",
     "SaturatedError",
     "SecretCredentials",
     "SecretError",

@@ -1,23 +1,26 @@
 """Database: lends connections, takes them back, and says what happened. Built outside the handler, used inside."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from db.borrows import Borrows
 from db.connector import Connector
 from db.credentials import Credentials, credentials_from
 from db.deadline import Deadline
-from db.engine import CONNECT_MS, build_engine
+from db.engine import build_engine
 from db.failures import borrowing, kind_of
-from db.observation import Borrow, Observer, PoolState, Silence
+from db.observation import Observer, PoolState, Repeat, Silence
+from db.retry import repeat
 from db.settings import DatabaseSettings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+Result = TypeVar("Result")
 
 
 class Database:
@@ -30,6 +33,7 @@ class Database:
         self.observer = observer or Silence()
         self._credentials = credentials or credentials_from(settings)
         self._invocation: Deadline | None = None
+        self._borrows = Borrows(settings.pool_size)
 
     @cached_property
     def engine(self) -> Engine:
@@ -47,18 +51,41 @@ class Database:
 
     @contextmanager
     def invocation(self, remaining_ms: float) -> Iterator[None]:
-        """Bound everything inside by an invocation that has `remaining_ms` left, less the reserve."""
+        """Bound everything inside by an invocation that has `remaining_ms` left, less the reserve.
+
+        At its end, whatever was borrowed and not given back is taken back.
+        """
         self._invocation = Deadline.after(remaining_ms / 1000 - self.settings.reserve_s)
         try:
             yield
         finally:
             self._invocation = None
+            self._take_back()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Lend a connection in a transaction: committed at the end, rolled back on an error."""
         with self._borrow(self.engine) as connection, connection.begin():
             yield connection
+
+    def run_transaction(self, work: Callable[[Connection], Result]) -> Result:
+        """Return what `work(connection)` returns, committed; run it again where nothing can have been committed.
+
+        That is after a serialization failure, a deadlock, a failover, or a connection that died before COMMIT was sent,
+        at most `max_attempts` times and within the deadline. What `work` does besides the database it may do again.
+        CommitUnknownError where the answer to COMMIT was lost and the server cannot be asked before the deadline.
+        """
+
+        def once() -> Result:
+            with self.transaction() as connection:
+                return work(connection)
+
+        return repeat(
+            once,
+            deadline=self.deadline(),
+            max_attempts=self.settings.max_attempts,
+            repeating=lambda error, wait_s: self.observer.repeated(Repeat(kind=error.kind, wait_ms=wait_s * 1000)),
+        )
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
@@ -77,7 +104,7 @@ class Database:
 
     @contextmanager
     def _borrow(self, engine: Engine) -> Iterator[Connection]:
-        trip = _Trip()
+        trip = self._borrows.begin()
         try:
             with borrowing(), engine.connect() as connection:
                 trip.had(connection)
@@ -86,7 +113,13 @@ class Database:
             trip.failure = kind_of(error)
             raise
         finally:
-            self.observer.borrowed(trip.ended())
+            if borrow := self._borrows.end(trip):
+                self.observer.borrowed(borrow)
+
+    def _take_back(self) -> None:
+        for borrow, leaked in self._borrows.take_back():
+            self.observer.borrowed(borrow)
+            self.observer.leaked(leaked)
 
     def pool_state(self) -> PoolState:
         """Return what the pool holds now, without a round trip."""
@@ -101,27 +134,3 @@ class Database:
     def __repr__(self) -> str:
         """Show settings, never a secret."""
         return f"Database({self.settings!r})"
-
-
-class _Trip:
-    """The times of one borrow while it goes on."""
-
-    def __init__(self) -> None:
-        self._asked = time.monotonic()
-        self._had: float | None = None
-        self._connect_ms: float | None = None
-        self.failure: str | None = None
-
-    def had(self, connection: Connection) -> None:
-        self._had = time.monotonic()
-        self._connect_ms = connection.info.pop(CONNECT_MS, None)
-
-    def ended(self) -> Borrow:
-        now = time.monotonic()
-        had = self._had or now
-        return Borrow(
-            waited_ms=(had - self._asked) * 1000,
-            connect_ms=self._connect_ms,
-            held_ms=(now - had) * 1000,
-            failure=self.failure,
-        )

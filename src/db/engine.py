@@ -9,11 +9,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 import db.dialect  # noqa: F401 - registers postgresql+slotwise
+from db.borrows import CONNECT_MS
+from db.checkin import clean_on_return
 from db.deadline import Deadline
 from db.protocol import Connection
-
-CONNECT_MS = "slotwise_connect_ms"
-"""Key in a pooled connection's info: how long opening it took; taken out by the first borrow."""
 
 
 def build_engine(pool_size: int, connect: Callable[[], Connection], deadline: Callable[[], Deadline]) -> Engine:
@@ -21,7 +20,9 @@ def build_engine(pool_size: int, connect: Callable[[], Connection], deadline: Ca
 
     Each checkout is bounded by what `deadline` returns then.
     """
-    engine = create_engine("postgresql+slotwise://", hide_parameters=True, **_pool(pool_size))
+    engine = create_engine(
+        "postgresql+slotwise://", hide_parameters=True, pool_reset_on_return=None, **_pool(pool_size)
+    )
 
     def open_connection(
         _dialect: object, entry: ConnectionPoolEntry, _args: object, _options: object
@@ -36,6 +37,7 @@ def build_engine(pool_size: int, connect: Callable[[], Connection], deadline: Ca
 
     event.listen(engine, "do_connect", open_connection)
     event.listen(engine, "checkout", bound)
+    clean_on_return(engine)
     return engine
 
 

@@ -64,6 +64,20 @@ class ConnectionLostError(UnavailableError):
     kind = "connection_lost"
 
 
+class CommitUnknownError(UnavailableError):
+    """It is not known whether the transaction was committed: the answer was lost, and so was the server.
+
+    `xid` is its id, for `select pg_xact_status(xid)` once the server is back: `committed` or `aborted`. None for a
+    statement in autocommit, whose id nobody had asked for.
+    """
+
+    kind = "commit_unknown"
+
+    def __init__(self, xid: int | None) -> None:
+        super().__init__(f"it is not known whether the transaction was committed; its id is {xid or 'not known'}")
+        self.xid = xid
+
+
 class ReadOnlyError(UnavailableError):
     """The server takes no writes (25006): a standby, or a primary after a failover."""
 

@@ -49,11 +49,36 @@ class Borrow:
         return self.connect_ms is None and self.held_ms > 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakedBorrow:
+    """A connection that nobody gave back; it was taken back, rolled back, at the end of the invocation."""
+
+    call_site: str
+    """The line that borrowed it, as `file:line function`."""
+    held_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """Work that is about to be run again, since nothing of it can have been committed."""
+
+    kind: str
+    """Why: `SlotwiseError.kind`."""
+    wait_ms: float
+    """How long until then."""
+
+
 class Observer(Protocol):
     """Receives the facts, once each, in the borrowing thread; must not raise."""
 
     def borrowed(self, borrow: Borrow) -> None:
         """Take note of a borrow that has ended."""
+
+    def leaked(self, leaked: LeakedBorrow) -> None:
+        """Take note of a borrow that the handler did not end."""
+
+    def repeated(self, repeat: Repeat) -> None:
+        """Take note of work that is run again."""
 
 
 class Silence:
@@ -61,6 +86,12 @@ class Silence:
 
     def borrowed(self, borrow: Borrow) -> None:
         """Forget the borrow."""
+
+    def leaked(self, leaked: LeakedBorrow) -> None:
+        """Forget the borrow."""
+
+    def repeated(self, repeat: Repeat) -> None:
+        """Forget the repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

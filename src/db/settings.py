@@ -90,6 +90,8 @@ class DatabaseSettings:
     """Seconds to wait at most for a slot on a server that has none left."""
     fleet_slots: int | None = _setting("DB_FLEET_SLOTS", None, _number(int, 1, 100_000))
     """Slots that this role may count on where others use the same server; PostgreSQL's limits by default."""
+    max_attempts: int = _setting("DB_MAX_ATTEMPTS", 5, _number(int, 1, 100))
+    """How often run_transaction runs its work at most."""
     application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")
     """What pg_stat_activity shows; in Lambda the function's name and version by default."""
 

@@ -25,7 +25,7 @@ logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 # Patching every library that X-Ray knows would import them all.
 tracer = Tracer(service=SERVICE, auto_patch=False)
-telemetry = Telemetry(metrics)
+telemetry = Telemetry(metrics, logger)
 database = Database(DatabaseSettings.from_env(), observer=telemetry)
 
 

@@ -6,10 +6,10 @@ of its dimensions' values, so nothing that a client sends may ever be one.
 
 from typing import Final
 
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from db import Borrow
+from db import Borrow, LeakedBorrow, Repeat
 
 NOT_THE_CONNECTIONS: Final = frozenset({"statement", "handler"})
 """Failures of a borrow that say nothing about the connection."""
@@ -18,8 +18,8 @@ NOT_THE_CONNECTIONS: Final = frozenset({"statement", "handler"})
 class Telemetry:
     """The Observer of a function, flushed once an invocation by `Metrics.log_metrics`."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, logger: Logger) -> None:
+        self._metrics, self._logger = metrics, logger
         self._function_name = "none"
         self._is_cold = True
 
@@ -42,6 +42,18 @@ class Telemetry:
         if borrow.connect_ms is not None:
             self._time("ConnectTime", borrow.connect_ms)
         self._note_failure(borrow.failure)
+
+    def leaked(self, leaked: LeakedBorrow) -> None:
+        """Note a borrow that the handler did not end, and say which line it was."""
+        self._count("ConnectionsLeaked", happened=True)
+        self._logger.warning(
+            "connection not given back", extra={"borrowed_at": leaked.call_site, "held_ms": leaked.held_ms}
+        )
+
+    def repeated(self, repeat: Repeat) -> None:
+        """Note work that is run again."""
+        self._count("TransactionsRepeated", happened=True)
+        self._time("RepeatWait", repeat.wait_ms)
 
     def _note_failure(self, kind: str | None) -> None:
         is_failure = kind is not None and kind not in NOT_THE_CONNECTIONS

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import Database, NestedBorrowError
+from db import Database
 
 
 def test_a_transaction_is_committed_at_its_end(database: Database) -> None:
@@ -36,11 +36,3 @@ def test_a_statement_error_stays_sqlalchemys_own(database: Database) -> None:
     """A handler catches what SQLAlchemy's documentation says."""
     with pytest.raises(SQLAlchemyError), database.transaction() as connection:
         connection.execute(text("select * from no_such_table"))
-
-
-def test_a_borrow_inside_a_borrow_never_waits_for_itself(database: Database) -> None:
-    """With a pool of one a second borrow is refused at once; without a pool it is another connection."""
-    with database.transaction():
-        if database.settings.pool_size:
-            with pytest.raises(NestedBorrowError), database.transaction():
-                pass

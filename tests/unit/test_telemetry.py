@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 
 import db
 from db import Borrow
@@ -56,7 +56,7 @@ def read(out: str) -> list[tuple[dict[str, str], Measured, dict[str, str]]]:
 
 def test_a_borrow_is_measured_with_function_and_service(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
     """Opened, its times in milliseconds; one record for the invocation."""
-    invoked(metrics, Telemetry(metrics), Borrow(waited_ms=12.5, connect_ms=11.25, held_ms=3.0))
+    invoked(metrics, Telemetry(metrics, Logger(service="test")), Borrow(waited_ms=12.5, connect_ms=11.25, held_ms=3.0))
     ((dimensions, values, units),) = read(capsys.readouterr().out)
     assert dimensions == FUNCTION
     assert values == {
@@ -79,7 +79,7 @@ def test_a_borrow_is_measured_with_function_and_service(metrics: Metrics, capsys
 def test_a_warm_borrow_counts_as_reused(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
     """And has no connect time; several borrows are several values."""
     warm = Borrow(waited_ms=0.1, held_ms=1)
-    invoked(metrics, Telemetry(metrics), warm, warm)
+    invoked(metrics, Telemetry(metrics, Logger(service="test")), warm, warm)
     ((_, values, _),) = read(capsys.readouterr().out)
     assert (values["ConnectionsOpened"], values["ConnectionsReused"]) == ([0, 0], [1, 1])
     assert "ConnectTime" not in values
@@ -87,7 +87,7 @@ def test_a_warm_borrow_counts_as_reused(metrics: Metrics, capsys: pytest.Capture
 
 def test_only_the_first_invocation_is_a_cold_start(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
     """Each says which it is, also when nothing is borrowed."""
-    telemetry = Telemetry(metrics)
+    telemetry = Telemetry(metrics, Logger(service="test"))
     for _ in range(3):
         invoked(metrics, telemetry)
     assert [values["ColdStart"] for _, values, _ in read(capsys.readouterr().out)] == [[1], [0], [0]]
@@ -95,7 +95,7 @@ def test_only_the_first_invocation_is_a_cold_start(metrics: Metrics, capsys: pyt
 
 def test_a_failure_is_counted_in_total_and_by_kind(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
     """The total for alarms, the kind for whoever looks why; neither opened nor reused."""
-    invoked(metrics, Telemetry(metrics), Borrow(waited_ms=5000, failure="unreachable"))
+    invoked(metrics, Telemetry(metrics, Logger(service="test")), Borrow(waited_ms=5000, failure="unreachable"))
     by_kind, total = read(capsys.readouterr().out)
     assert by_kind == (FUNCTION | {"kind": "unreachable"}, {"ConnectionFailures": [1]}, {"ConnectionFailures": "Count"})
     assert total[0] == FUNCTION
@@ -108,7 +108,7 @@ def test_what_is_no_fault_of_the_connection_is_no_failure(
     metrics: Metrics, capsys: pytest.CaptureFixture[str], failure: str
 ) -> None:
     """A duplicate, or a handler's own error, rings no bell."""
-    invoked(metrics, Telemetry(metrics), Borrow(waited_ms=1, held_ms=1, failure=failure))
+    invoked(metrics, Telemetry(metrics, Logger(service="test")), Borrow(waited_ms=1, held_ms=1, failure=failure))
     ((_, values, _),) = read(capsys.readouterr().out)
     assert values["ConnectionFailures"] == [0]
 
@@ -117,7 +117,7 @@ def test_what_was_measured_is_written_also_when_the_handler_fails(
     metrics: Metrics, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Once, and nothing is left for the next invocation."""
-    telemetry = Telemetry(metrics)
+    telemetry = Telemetry(metrics, Logger(service="test"))
 
     @metrics.log_metrics
     def handler(_event: object, _context: object) -> None:
@@ -133,4 +133,4 @@ def test_what_was_measured_is_written_also_when_the_handler_fails(
 
 def test_a_borrow_outside_an_invocation_does_no_harm(metrics: Metrics) -> None:
     """An Observer must not raise."""
-    Telemetry(metrics).borrowed(Borrow(waited_ms=1, failure="saturated"))
+    Telemetry(metrics, Logger(service="test")).borrowed(Borrow(waited_ms=1, failure="saturated"))

@@ -1,0 +1,31 @@
+"""A connection's way back to the pool: rolled back, and without what its borrower left in the session.
+
+A session in which nothing was left costs no flight beyond the rollback of a transaction that is still open.
+"""
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+
+from db.protocol import Connection as Session
+from db.residue import CLEAN_UP, may_leave
+
+RESIDUE = "slotwise_residue"
+"""Key in a pooled connection's info: a statement may have left something in the session."""
+
+
+def clean_on_return(engine: Engine) -> None:
+    """Let each connection of `engine` come back clean; its pool must leave the reset to this."""
+    event.listen(engine, "before_cursor_execute", _note_residue)
+    event.listen(engine.pool, "reset", _reset)
+
+
+def _note_residue(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    if may_leave(statement):
+        connection.info[RESIDUE] = True
+
+
+def _reset(connection: Session, entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
+    """Raise what fails: the pool then closes the connection."""
+    connection.rollback()
+    if entry.info.pop(RESIDUE, False):
+        connection.execute_simple(CLEAN_UP)

@@ -1,0 +1,186 @@
+"""Rows 19, 20 and 28: what a handler does not give back, what it leaves in the session, a borrow inside a borrow."""
+
+import gc
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import Connection, text
+
+from db import Borrow, Database, DatabaseSettings, LeakedBorrow, NestedBorrowError, Repeat, Tls
+from local.postgres import PostgresServer
+from tests.faults.proxy import Proxy
+from tests.faults.server import backends, wait_until
+
+PLENTY_MS = 10_000
+
+
+class Facts:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.borrows: list[Borrow] = []
+        self.leaks: list[LeakedBorrow] = []
+        self.repeats: list[Repeat] = []
+        self.borrowed, self.leaked, self.repeated = self.borrows.append, self.leaks.append, self.repeats.append
+
+
+@pytest.fixture
+def facts() -> Facts:
+    return Facts()
+
+
+@pytest.fixture
+def database(postgres: PostgresServer, pool_size: int, facts: Facts) -> Iterator[Database]:
+    settings = DatabaseSettings(
+        url=postgres.url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, application_name="left-behind"
+    )
+    database = Database(settings, observer=facts)
+    yield database
+    assert database.pool_state().borrowed == 0
+    database.close()
+
+
+def walks_away(database: Database) -> Generator[Connection]:
+    """Yield from inside a borrow, as a handler that streams does."""
+    with database.transaction() as connection:
+        connection.execute(text("create table if not exists left_behind (n int)"))
+        connection.execute(text("insert into left_behind values (1)"))
+        yield connection
+
+
+def idle_in_transaction(postgres: PostgresServer) -> list[int]:
+    return backends(postgres, "application_name = 'left-behind' and state like 'idle in transaction%'")
+
+
+def test_an_abandoned_generator_is_taken_back(database: Database, facts: Facts, postgres: PostgresServer) -> None:
+    """Row 19: the transaction is rolled back at the invocation's end, and the line that borrowed is named."""
+    with database.invocation(PLENTY_MS):
+        abandoned = walks_away(database)
+        next(abandoned)
+        assert idle_in_transaction(postgres)
+    assert not idle_in_transaction(postgres)
+    [leak] = facts.leaks
+    assert "test_left_behind.py" in leak.call_site
+    assert leak.call_site.endswith("walks_away")
+    assert database.pool_state().borrowed == 0
+    del abandoned
+    gc.collect()
+
+
+def test_what_a_taken_back_borrow_does_later_harms_nobody(database: Database, facts: Facts) -> None:
+    """Row 19: its generator ends in a later invocation; that is neither an error nor told twice."""
+    with database.invocation(PLENTY_MS):
+        abandoned = walks_away(database)
+        next(abandoned)
+    with database.invocation(PLENTY_MS), database.transaction() as connection:
+        abandoned.close()
+        assert connection.scalar(text("select 1")) == 1
+    assert (len(facts.borrows), len(facts.leaks)) == (2, 1)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_error_gives_the_connection_back_at_once(
+    database: Database, facts: Facts, postgres: PostgresServer, error: type[BaseException]
+) -> None:
+    """Row 19: whatever ends a borrow, nothing waits for the invocation's end."""
+    with database.invocation(PLENTY_MS):
+        with suppress(error), database.transaction() as connection:
+            connection.execute(text("select 1"))
+            raise error
+        assert database.pool_state().borrowed == 0
+        assert not idle_in_transaction(postgres)
+    assert not facts.leaks
+
+
+def test_another_threads_leak_is_closed(database: Database, facts: Facts, postgres: PostgresServer) -> None:
+    """Row 19: a connection that another thread may be using is not lent again."""
+    generators = []
+
+    def leak() -> None:
+        generators.append(walks_away(database))
+        next(generators[0])
+
+    with database.invocation(PLENTY_MS):
+        thread = threading.Thread(target=leak)
+        thread.start()
+        thread.join()
+    assert len(facts.leaks) == 1
+    wait_until(lambda: not backends(postgres, "application_name = 'left-behind'"))
+    generators[0].close()
+
+
+def test_a_borrow_inside_a_borrow_is_refused_at_once(database: Database) -> None:
+    """Row 28: it never waits for itself, and the error names the line that holds the connection."""
+    with (
+        database.transaction(),
+        pytest.raises(NestedBorrowError, match=r"test_left_behind\.py:\d+ test_a_borrow_inside"),
+        database.autocommit(),
+    ):
+        pass
+
+
+def test_two_threads_are_not_one_inside_the_other(database: Database) -> None:
+    """Row 28: without a pool each thread has a connection of its own; with a pool of one the second is told so."""
+    caught: list[BaseException] = []
+
+    def borrow() -> None:
+        try:
+            with database.autocommit() as connection:
+                connection.execute(text("select 1"))
+        except NestedBorrowError as error:
+            caught.append(error)
+
+    with database.transaction():
+        thread = threading.Thread(target=borrow)
+        thread.start()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert len(caught) == database.settings.pool_size
+
+
+RESIDUES = {
+    "set": ("set work_mem = '123kB'", "select current_setting('work_mem') = '123kB'"),
+    "set role": ("set role pg_monitor", "select current_user = 'pg_monitor'"),
+    "temporary table": ("create temp table mine (n int)", "select count(*) > 0 from pg_class where relname = 'mine'"),
+    "advisory lock": (
+        "select pg_advisory_lock(4711)",
+        "select count(*) > 0 from pg_locks where locktype = 'advisory' and objid = 4711",
+    ),
+    "listen": ("listen news", "select count(*) > 0 from pg_listening_channels()"),
+    "cursor": ("declare c cursor with hold for select 1", "select count(*) > 0 from pg_cursors"),
+    "prepared": ("prepare p as select 1", "select count(*) > 0 from pg_prepared_statements"),
+}
+
+
+@pytest.mark.parametrize(("leave", "is_there"), RESIDUES.values(), ids=RESIDUES)
+@pytest.mark.parametrize("mode", ["transaction", "autocommit"])
+def test_the_next_borrower_meets_nothing_of_the_last(database: Database, leave: str, is_there: str, mode: str) -> None:
+    """Row 20: session state ends with the borrow, committed or not."""
+    with getattr(database, mode)() as connection:
+        connection.execute(text(leave))
+        assert connection.scalar(text(is_there)) or mode == "transaction"  # LISTEN takes effect at COMMIT
+    with database.transaction() as connection:
+        assert not connection.scalar(text(is_there))
+
+
+def test_cleaning_costs_no_flight_where_nothing_was_left(
+    postgres: PostgresServer, make_database: Callable[..., Database]
+) -> None:
+    """Row 20: a borrow that leaves nothing pays nothing; one that does pays one flight, and keeps its connection."""
+    with Proxy(postgres.port) as proxy:
+        url = postgres.url().replace(str(postgres.port), str(proxy.port))
+        database = make_database(url, pool_size=1)
+
+        def flights(statement: str) -> int:
+            before = proxy.traffic()
+            with database.autocommit() as connection:
+                connection.execute(text(statement))
+            return (proxy.traffic() - before).flights
+
+        flights("select 1")
+        clean, dirty = flights("select 1"), flights("set work_mem = '1MB'")
+        database.close()
+    assert dirty == clean + 1
+    assert proxy.traffic().connections == 1

@@ -1,0 +1,92 @@
+"""Run again or give up, as a table, and the loop around it."""
+
+import pytest
+
+from db import (
+    ConflictError,
+    ConnectionLostError,
+    Deadline,
+    DeadlineExceededError,
+    LoginRefusedError,
+    NestedBorrowError,
+    ReadOnlyError,
+    SaturatedError,
+    SlotwiseError,
+    UnreachableError,
+)
+from db.errors import CommitUnknownError
+from db.retry import LONGEST_WAIT_S, repeat, wait_before_next_s
+
+
+@pytest.mark.parametrize("error", [ConflictError, ConnectionLostError, ReadOnlyError, UnreachableError])
+def test_what_committed_nothing_is_repeated(error: type[SlotwiseError]) -> None:
+    """The transaction did not happen, and may the next time."""
+    assert wait_before_next_s(error(), attempt=1, max_attempts=2, left_s=1, draw=lambda: 0.5) == 0.01
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CommitUnknownError(7),
+        DeadlineExceededError(),
+        LoginRefusedError(),
+        NestedBorrowError(),
+        SaturatedError(),
+        ValueError(),
+    ],
+)
+def test_what_may_have_been_committed_or_waited_for_is_not(error: Exception) -> None:
+    """A commit in doubt is never repeated; a slot was waited for already."""
+    assert wait_before_next_s(error, attempt=1, max_attempts=2, left_s=1) is None
+
+
+@pytest.mark.parametrize(
+    ("attempt", "left_s", "expected"),
+    [
+        (1, 10.0, 0.02),
+        (2, 10.0, 0.04),
+        (3, 10.0, 0.08),
+        (9, 10.0, LONGEST_WAIT_S),
+        (9, 0.5, None),
+        (10, 10.0, None),
+        (1, 0.0, None),
+    ],
+)
+def test_the_wait_doubles_up_to_a_limit(attempt: int, left_s: float, expected: float | None) -> None:
+    """Bounded by the longest wait, by the deadline, and by the count."""
+    wait_s = wait_before_next_s(ConflictError(), attempt=attempt, max_attempts=10, left_s=left_s, draw=lambda: 1.0)
+    assert wait_s == expected
+
+
+def test_work_that_succeeds_in_the_end_is_returned() -> None:
+    """Each repeat is told with its reason."""
+    told: list[SlotwiseError] = []
+    outcomes: list[SlotwiseError | str] = [ConflictError("a"), ConnectionLostError("b"), "done"]
+
+    def work() -> str:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, SlotwiseError):
+            raise outcome
+        return outcome
+
+    result = repeat(
+        work,
+        deadline=Deadline.after(10),
+        max_attempts=5,
+        repeating=lambda error, _wait_s: told.append(error),
+        sleep=lambda _: None,
+    )
+    assert (result, [str(error) for error in told]) == ("done", ["a", "b"])
+
+
+def test_work_that_never_succeeds_ends_with_its_own_error() -> None:
+    """After the last attempt the error is the one that the work raised."""
+    attempts = []
+
+    def work() -> None:
+        attempts.append(1)
+        raise ConflictError("again")
+
+    with pytest.raises(ConflictError, match="again"):
+        repeat(work, deadline=Deadline.after(10), max_attempts=3, repeating=lambda *_: None, sleep=lambda _: None)
+    assert len(attempts) == 3
