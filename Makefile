@@ -3,10 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAM_VENV := .venv-sam
+# The runtime's Python, if it is here; else the one that is here.
+RUNTIME := python3.13
+RUNTIME_PYTHON = $(shell .ci/python $(RUNTIME:python%=%))
+BUILD_PYTHON = $(or $(RUNTIME_PYTHON),$(shell $(PYTHON) -c 'import sys; print(sys._base_executable)'))
+BUILD_RUNTIME = python$(shell $(BUILD_PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+SAM = PATH="$(dir $(BUILD_PYTHON)):$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test versions check build artefact format lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,13 +47,36 @@ run: $(VENV)/.installed ## Run everything on this machine and serve on 127.0.0.1
 test: $(VENV)/.installed ## Run all tests
 	@$(BIN)/python -m pytest $(MARKERS)
 
+# Each supported Python that is here, in an environment of its own.
+versions: $(VENV)/.installed ## Run the fast tests under the other supported Pythons
+	@for version in 3.12 3.13; do $(MAKE) --no-print-directory .venv-$$version/.tested || exit 1; done
+
+.venv-%/.tested: requirements/dev.txt FORCE
+	@python=$$(.ci/python $*); \
+	if [ -z "$$python" ]; then echo "no Python $* here: not tested with it"; exit 0; fi; \
+	[ $(@D)/.installed -nt $< ] || { rm -rf $(@D) && $$python -m venv $(@D) && { $(call install,$(@D),$<); } && touch $(@D)/.installed; } && \
+	echo "with $$($(@D)/bin/python --version)" && $(@D)/bin/python -m pytest --quiet tests/unit tests/contract tests/integration
+FORCE:
+
 check: $(VENV)/.installed $(SAM_VENV)/.installed ## Lint, types, import contracts, template
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=src $(BIN)/lint-imports
-	@SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam validate --lint --region eu-central-1
+	@$(SAM) validate --lint --region eu-central-1
 	@$(SAM_VENV)/bin/cfn-lint template.yaml
+
+build: $(SAM_VENV)/.installed ## Build what `sam deploy` deploys (needs the runtime's Python)
+	@$(SAM) build
+
+# For this machine's processor and in a directory of its own, so that it can never be deployed by mistake.
+artefact: $(SAM_VENV)/.installed ## Build the functions for this machine and test what was built
+	@$(if $(RUNTIME_PYTHON),,echo "no $(RUNTIME), the runtime's Python, here: building with $(BUILD_RUNTIME) instead")
+	@mkdir -p .cache && sed 's/$(RUNTIME)/$(BUILD_RUNTIME)/' template.yaml >.cache/template.yaml
+	@$(SAM) build --template .cache/template.yaml --base-dir . --build-dir .cache/artefact --cache-dir .cache/sam \
+		--parameter-overrides Architecture=$(subst aarch64,arm64,$(shell uname -m)) >.cache/build.log 2>&1 \
+		|| { cat .cache/build.log; exit 1; }
+	@ARTEFACT=.cache/artefact/RecordsFunction ARTEFACT_PYTHON=$(BUILD_PYTHON) $(BIN)/python -m pytest tests/artefact
 
 format: $(VENV)/.installed ## Put the code in order
 	@$(BIN)/ruff check --fix .
@@ -60,4 +89,4 @@ lock: $(VENV)/.installed ## Pin the dependencies anew, with their hashes
 	@$(LOCK) requirements/sam.in -o requirements/sam.txt
 
 clean: ## Remove everything that was made here
-	@rm -rf $(VENV) $(SAM_VENV) .cache .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-* .cache .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis

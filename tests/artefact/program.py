@@ -1,0 +1,57 @@
+"""Runs inside the runtime's Python with nothing but the artefact and the runtime's SDK to import from.
+
+Reads a job from stdin, writes the answers as the last line of stdout. Standard library only.
+"""
+
+import importlib
+import json
+import pkgutil
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+PACKAGES = ("db", "handlers", "migrations", "records")
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a handler."""
+
+    aws_request_id: str = "0a1b2c3d-0000-4000-8000-000000000000"
+    function_name: str = "slotwise"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:slotwise"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Say how long the invocation may take."""
+        return 10_000
+
+
+def handler_of(path: str) -> Any:  # noqa: ANN401 - any callable, as Lambda
+    """Import a handler as Lambda does: `package.module.function`."""
+    module, _, function = path.rpartition(".")
+    return getattr(importlib.import_module(module), function)
+
+
+def invoke(job: dict[str, Any]) -> list[Any]:
+    """Migrate where asked to, then invoke each event with its handler, in one environment."""
+    if job["migrates"]:
+        migrations, environment = (importlib.import_module(name) for name in ("migrations", "handlers.environment"))
+        migrations.upgrade(environment.database.engine)
+    return [handler_of(handler)(event, Context()) for handler, event in job["invocations"]]
+
+
+def import_all(_job: dict[str, Any]) -> list[str]:
+    """Import every module of ours; return where each came from. Alembic itself loads env and versions."""
+    found = [
+        name
+        for package in PACKAGES
+        for _, name, _ in pkgutil.walk_packages([f"{sys.path[0]}/{package}"], f"{package}.")
+        if name != "migrations.env"
+    ]
+    return [str(importlib.import_module(name).__file__) for name in found]
+
+
+if __name__ == "__main__":
+    sys.path[:0] = sys.argv[2:]
+    sys.stdout.write("\n" + json.dumps(globals()[sys.argv[1]](json.load(sys.stdin))))

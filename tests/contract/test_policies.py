@@ -1,0 +1,66 @@
+"""What the functions may do, statement by statement: a right that nobody meant to give fails here."""
+
+from typing import Any
+
+from tests.contract.stack import resources
+
+NETWORK = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
+CANNOT_BE_NARROWED = {"AttachToTheSubnets", "KeepThemFromTheCode", "SendTraces"}
+"""Statements about "*", because AWS defines no resource for their actions."""
+
+
+def _statements() -> dict[str, dict[str, Any]]:
+    policy = resources("AWS::IAM::ManagedPolicy")["DatabaseAccess"]["PolicyDocument"]
+    flat = [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in policy["Statement"]]
+    return {statement["Sid"]: statement for statement in flat}
+
+
+def test_the_functions_read_one_secret_and_no_other() -> None:
+    """The secret's ARN is the parameter's, to the letter."""
+    read = _statements()["ReadTheSecret"]
+    assert read["Action"] == "secretsmanager:GetSecretValue"
+    assert read["Resource"] == {"Ref": "DatabaseSecretArn"}
+
+
+def test_the_secrets_key_opens_that_secret_only() -> None:
+    """Through Secrets Manager, and for nothing else that the key encrypts."""
+    decrypt = _statements()["DecryptTheSecret"]
+    assert decrypt["Action"] == "kms:Decrypt"
+    assert decrypt["Resource"] == {"Ref": "DatabaseSecretKeyArn"}
+    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == {"Ref": "DatabaseSecretArn"}
+
+
+def test_the_network_is_lambdas_and_not_the_codes() -> None:
+    """What the service needs to attach a function, the function itself is denied."""
+    allowed, denied = _statements()["AttachToTheSubnets"], _statements()["KeepThemFromTheCode"]
+    assert allowed["Action"] == denied["Action"] == NETWORK
+    assert denied["Effect"] == "Deny"
+    assert "lambda:SourceFunctionArn" in denied["Condition"]["ArnLike"]
+
+
+def test_nothing_else_is_allowed() -> None:
+    """No statement more, and "*" only where AWS leaves no choice."""
+    narrow = {"ReadTheSecret", "DecryptTheSecret"}
+    assert set(_statements()) == narrow | CANNOT_BE_NARROWED
+    for sid, statement in _statements().items():
+        assert (statement["Resource"] == "*") == (sid in CANNOT_BE_NARROWED)
+        assert "*" not in str(statement["Action"])
+
+
+def test_a_role_adds_its_own_log_and_nothing_more() -> None:
+    """Each function writes to its log group only, and only Lambda can be it."""
+    for name, role in resources("AWS::IAM::Role").items():
+        (own,) = role["Policies"]
+        (statement,) = own["PolicyDocument"]["Statement"]
+        assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+        assert statement["Resource"] == {"Fn::GetAtt": name.replace("Role", "LogGroup.Arn")}
+        assert role["ManagedPolicyArns"] == [{"Ref": "DatabaseAccess"}]
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}

@@ -1,0 +1,119 @@
+"""The template says what the code is: handlers, routes, variables, time-outs; and no route is open."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from typing import Any
+
+from db import DatabaseSettings
+from tests.contract.stack import ROOT, functions, resources, routes, template, variables
+
+ROUTES = """
+import importlib, json, sys
+found = {}
+for path in json.loads(sys.argv[1]):
+    module, _, function = path.rpartition(".")
+    module = importlib.import_module(module)
+    assert callable(getattr(module, function))
+    for (rule, methods, *_), served_by in getattr(module, "router")._routes.items():
+        if served_by.__module__ == module.__name__:
+            rule = rule.replace("<", "{").replace(">", "}")
+            found.update({f"{method} {rule}": path for method in methods})
+print(json.dumps(found))
+"""
+"""In a process of its own, since handlers/environment.py reads the variables when it is imported."""
+
+API_GATEWAY_TIMEOUT_S = 30
+KNOWN_TO_POWERTOOLS = {
+    "POWERTOOLS_SERVICE_NAME": "slotwise",
+    "POWERTOOLS_METRICS_NAMESPACE": "Slotwise",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+}
+
+
+def _routes_of_the_code(handlers: set[str]) -> dict[str, str]:
+    environ = {**os.environ, "PYTHONPATH": "src", "DATABASE_URL": "postgres://nobody@localhost/none"}
+    command = [sys.executable, "-c", ROUTES, json.dumps(sorted(handlers))]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environ)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def test_each_handler_can_be_imported_and_serves_the_templates_routes() -> None:
+    """API Gateway lets through what the code answers, and nothing else; no route of the code is unreachable."""
+    assert _routes_of_the_code(set(routes().values())) == routes()
+
+
+def test_every_function_has_a_module_of_its_name() -> None:
+    """A handler that no deployment reaches, or a function without a handler, is a mistake."""
+    for function in functions().values():
+        module = ROOT / "src" / (function["Handler"].rpartition(".")[0].replace(".", "/") + ".py")
+        assert module.is_file(), f"{function['Handler']} is nowhere"
+
+
+def test_no_route_is_open() -> None:
+    """Every request is signed; no event turns the API's authorizer off."""
+    for api in resources("AWS::Serverless::HttpApi").values():
+        assert api["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
+    for function in functions().values():
+        for event in function.get("Events", {}).values():
+            assert "Auth" not in event["Properties"]
+
+
+def test_the_settings_can_be_read_from_the_functions_variables() -> None:
+    """Each variable is one that the settings or Powertools know, with a default that they take."""
+    known = {declared.metadata["variable"] for declared in fields(DatabaseSettings)}
+    given = {name: value for name, value in variables().items() if name not in KNOWN_TO_POWERTOOLS}
+    assert set(given) <= known
+    texts = {name: "given" if isinstance(value, dict) else str(value) for name, value in given.items()}
+    settings = DatabaseSettings.from_env(texts)
+    assert settings == DatabaseSettings.from_env({"DB_SECRET_ID": "given"}), "the template changes a default"
+
+
+def test_powertools_is_told_the_same_names_as_in_the_code() -> None:
+    """Metrics are found where the dashboard and the README look for them."""
+    assert {name: variables()[name] for name in KNOWN_TO_POWERTOOLS} == KNOWN_TO_POWERTOOLS
+
+
+def test_tls_is_no_ones_to_switch_off() -> None:
+    """No parameter and no variable of the stack can turn verification off."""
+    assert "DB_TLS" not in variables()
+    assert not [name for name in template()["Parameters"] if "tls" in name.lower()]
+
+
+def test_a_function_answers_before_api_gateway_gives_up() -> None:
+    """The client reads our 503, not API Gateway's."""
+    for function in functions().values():
+        if function.get("Events"):
+            assert function["Timeout"] < API_GATEWAY_TIMEOUT_S
+
+
+def test_the_runtimes_python_is_one_that_the_package_supports() -> None:
+    """The artefact is built for the same Python everywhere."""
+    assert template()["Globals"]["Function"]["Runtime"] == "python3.13"
+    assert "RUNTIME := python3.13\n" in (ROOT / "Makefile").read_text()
+
+
+def test_each_function_has_its_own_role_log_group_and_limit() -> None:
+    """What one function may do, keep and use up is nobody else's."""
+    owned: list[Any] = []
+    for name, function in functions().items():
+        assert "ReservedConcurrentExecutions" in function, f"{name} may use up the database"
+        owned += [json.dumps(function["Role"]), json.dumps(function["LoggingConfig"])]
+    assert len(owned) == len(set(owned))
+
+
+def test_every_log_group_forgets() -> None:
+    """Logs end after the days that a parameter says."""
+    for group in resources("AWS::Logs::LogGroup").values():
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_every_parameter_is_explained_and_in_a_group() -> None:
+    """Who deploys reads in the console what a parameter means, next to those it belongs with."""
+    groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(template()["Parameters"])
+    assert all(parameter["Description"] for parameter in template()["Parameters"].values())
