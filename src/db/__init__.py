@@ -1,6 +1,5 @@
 """Lends connections to PostgreSQL from inside AWS Lambda. The public names; no logic."""
 
-from db.credentials import Credentials, FixedCredentials, Login, SecretCredentials
 from db.database import Database
 from db.deadline import Deadline
 from db.errors import (
@@ -19,7 +18,12 @@ from db.errors import (
     UnreachableError,
 )
 from db.failures import sqlstate
+from db.fixed import FixedCredentials
+from db.iam import IamCredentials
+from db.identity import Credentials, Login
+from db.masking import Secret
 from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat
+from db.secret import SecretCredentials
 from db.settings import DatabaseSettings, Tls, is_local
 
 __all__ = [
@@ -34,6 +38,7 @@ __all__ = [
     "Deadline",
     "DeadlineExceededError",
     "FixedCredentials",
+    "IamCredentials",
     "LeakedBorrow",
     "Login",
     "LoginRefusedError",
@@ -43,6 +48,7 @@ __all__ = [
     "ReadOnlyError",
     "Repeat",
     "SaturatedError",
+    "Secret",
     "SecretCredentials",
     "SecretError",
     "SlotwiseError",

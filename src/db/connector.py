@@ -1,14 +1,23 @@
-"""Opens one connection: asks who logs in, within the time that is left. Knows nothing of pools."""
+"""Opens one connection: asks who logs in, and who else where that is refused, within the time that is left.
+
+Knows nothing of pools.
+"""
 
 from collections.abc import Callable
 
 from db import protocol
-from db.credentials import Credentials
 from db.deadline import Deadline
 from db.dial import Address
+from db.errors import LoginRefusedError
 from db.failures import connecting
+from db.identity import Credentials, Login
+from db.protocol import sqlstate_of
+from db.refusals import Refusals
 from db.settings import DatabaseSettings
 from db.tls import client_context
+
+WRONG_PASSWORD = frozenset({"28P01", "28000"})
+"""invalid_password and invalid_authorization_specification: another version of the secret may be right."""
 
 
 class Connector:
@@ -19,16 +28,41 @@ class Connector:
         self._credentials = credentials
         self._deadline = deadline
         self._habits = protocol.Habits()
+        self._refusals = Refusals()
 
     def connect(self) -> protocol.Connection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
-        login = self._credentials.login()
-        deadline = self._deadline().within(self._settings.connect_timeout_s)
+        return self._log_in(self._deadline())
+
+    def _log_in(self, deadline: Deadline) -> protocol.Connection:
+        """Try each login that the credentials know, once; after that stay away for a while."""
+        self._refusals.require_pause_is_over()
+        refusal: LoginRefusedError | None = None
+        for login in self._credentials.logins(deadline):
+            try:
+                connection = self._open(login, deadline)
+            except LoginRefusedError as error:
+                if sqlstate_of(error.__cause__ or error) not in WRONG_PASSWORD:
+                    raise
+                refusal = error
+            else:
+                return self._accepted(login, connection)
+        self._refusals.refused()
+        raise refusal or LoginRefusedError("the credentials name nobody to log in as")
+
+    def _open(self, login: Login, deadline: Deadline) -> protocol.Connection:
         session = protocol.Session(
             address=Address(login.host, login.port, client_context(self._settings, login.host)),
             user=login.user,
-            password=login.password,
+            password=login.password.reveal(),
             required={"database": login.database, "application_name": self._settings.application_name},
         )
+        soon = deadline.within(self._settings.connect_timeout_s)
         with connecting():
-            return protocol.connect(session, deadline=deadline, habits=self._habits, reserve_s=self._settings.reserve_s)
+            return protocol.connect(session, deadline=soon, habits=self._habits, reserve_s=self._settings.reserve_s)
+
+    def _accepted(self, login: Login, connection: protocol.Connection) -> protocol.Connection:
+        self._refusals.accepted()
+        self._credentials.accepted(login)
+        connection.login_version = login.version
+        return connection

@@ -1,134 +1,32 @@
-"""Who logs in, and where. Asked at each connect, so that what has changed since is seen.
+"""Who logs in, as the settings ask for it: a secret, an IAM role, or a URL."""
 
-boto3 is imported where a secret is fetched, and only then.
-"""
-
-import json
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
-
-from db.errors import ConfigurationError, SecretError
-from db.settings import DatabaseSettings
-
-DEFAULT_PORT = 5432
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """All that a connect needs to know about whom and where."""
-
-    user: str
-    password: str = field(repr=False)
-    host: str
-    port: int = DEFAULT_PORT
-    database: str
-
-
-class Credentials(Protocol):
-    """Says who logs in."""
-
-    def login(self) -> Login:
-        """Return the login to use now; raise SecretError where it cannot be had."""
-
-
-@dataclass(frozen=True, slots=True)
-class FixedCredentials:
-    """A login that never changes."""
-
-    fixed: Login
-
-    def login(self) -> Login:
-        """Return the login."""
-        return self.fixed
-
-    @classmethod
-    def from_url(cls, url: str) -> "FixedCredentials":
-        """Read a libpq URL, `postgres://` included; raise ConfigurationError, without the URL, if it lacks a part."""
-        parts = urlsplit(url)
-        if parts.scheme.split("+")[0] not in {"postgres", "postgresql"}:
-            raise ConfigurationError("DATABASE_URL must begin with postgres:// or postgresql://")
-        if not (parts.username and parts.hostname and parts.path.strip("/")):
-            raise ConfigurationError(
-                "DATABASE_URL must name user, host and database: postgres://user:password@host/name"
-            )
-        return cls(
-            Login(
-                user=unquote(parts.username),
-                password=unquote(parts.password or ""),
-                host=parts.hostname,
-                port=parts.port or DEFAULT_PORT,
-                database=unquote(parts.path.strip("/")),
-            )
-        )
-
-
-@dataclass(slots=True)
-class SecretCredentials:
-    """A login from Secrets Manager, fetched at the first connect and kept for the process."""
-
-    secret_id: str
-    _fetched: Login | None = field(default=None, init=False, repr=False)
-
-    def login(self) -> Login:
-        """Return the login; fetch it where that has not been done."""
-        if self._fetched is None:
-            self._fetched = _parse(self.secret_id, self._fetch())
-        return self._fetched
-
-    def _fetch(self) -> str:
-        import boto3  # noqa: PLC0415 - half of a cold start's imports; only where a secret is fetched
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
-
-        try:
-            client = boto3.client("secretsmanager")
-            text: str = client.get_secret_value(SecretId=self.secret_id, VersionStage="AWSCURRENT")["SecretString"]
-        except (BotoCoreError, ClientError, KeyError) as error:
-            raise SecretError(f"secret {self.secret_id} cannot be read: {_reason(error)}") from error
-        return text
-
-
-def _reason(error: Exception) -> str:
-    response: dict[str, Any] = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", type(error).__name__))
-
-
-def _parse(secret_id: str, text: str) -> Login:
-    """Read RDS's JSON; the secret's text is in no message and, being the cause of none, in no traceback."""
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise SecretError(f"secret {secret_id} is not a JSON object")
-    for name in ("username", "password", "host"):
-        if not content.get(name):
-            raise SecretError(f"secret {secret_id} has no field {name!r}")
-    return Login(
-        user=content["username"],
-        password=content["password"],
-        host=content["host"],
-        port=int(content.get("port", DEFAULT_PORT)),
-        database=content.get("dbname", "postgres"),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class OverriddenCredentials:
-    """Another's login with host, port or database from settings."""
-
-    inner: Credentials
-    changes: dict[str, Any]
-
-    def login(self) -> Login:
-        """Return the login as changed."""
-        return replace(self.inner.login(), **self.changes)
+from db.errors import ConfigurationError
+from db.fixed import FixedCredentials
+from db.iam import IamCredentials
+from db.identity import Credentials
+from db.secret import SecretCredentials
+from db.secret_sources import ApiSource, ExtensionSource, Source
+from db.settings import DatabaseSettings, aws_identity, extension
 
 
 def credentials_from(settings: DatabaseSettings) -> Credentials:
-    """Return what the settings ask for."""
-    wanted = {"host": settings.host, "port": settings.port, "database": settings.name}
-    changes = {name: value for name, value in wanted.items() if value is not None}
+    """Return what the settings ask for; nothing is fetched yet."""
     if settings.url:
-        return OverriddenCredentials(FixedCredentials.from_url(settings.url), changes)
-    return OverriddenCredentials(SecretCredentials(settings.secret_id or ""), changes)
+        return FixedCredentials.from_url(settings.url, settings.overrides())
+    if settings.iam_user:
+        return IamCredentials(settings.iam_user, settings.overrides(), aws_identity)
+    if settings.secret_id:
+        return SecretCredentials(
+            settings.secret_id,
+            _source(settings.secret_id),
+            settings.overrides(),
+            max_age_s=settings.secret_max_age_s,
+            rotation_days=settings.secret_rotation_days,
+        )
+    raise ConfigurationError("nobody to log in as")
+
+
+def _source(secret_id: str) -> Source:
+    api = ApiSource(secret_id)
+    beside = extension()
+    return ExtensionSource(secret_id, beside, api) if beside else api

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Engine
 
 from db.borrows import Borrows
 from db.connector import Connector
-from db.credentials import Credentials, credentials_from
+from db.credentials import credentials_from
 from db.deadline import Deadline
 from db.engine import build_engine
 from db.failures import borrowing, kind_of
+from db.identity import Credentials
 from db.observation import Observer, PoolState, Repeat, Silence
 from db.retry import repeat
 from db.settings import DatabaseSettings

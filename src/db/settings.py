@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from db.errors import ConfigurationError
+from db.masking import Secret
 
 
 class Tls(StrEnum):
@@ -63,8 +64,14 @@ class DatabaseSettings:
 
     secret_id: str | None = _setting("DB_SECRET_ID", None)
     """Name or ARN of the secret that holds the login, in RDS's JSON form."""
-    url: str | None = _setting("DATABASE_URL", None, secret=True)
+    url: Secret | str | None = _setting("DATABASE_URL", None, Secret, secret=True)
     """The whole login as a URL, for a laptop or a host that gives one; not together with DB_SECRET_ID."""
+    iam_user: str | None = _setting("DB_IAM_USER", None)
+    """The database user of IAM authentication; needs DB_HOST. One of DB_SECRET_ID, DATABASE_URL, DB_IAM_USER is set."""
+    secret_max_age_s: float = _setting("DB_SECRET_MAX_AGE_S", 3600.0, _number(float, 1, 86400))
+    """Seconds after which the secret is fetched again, less up to a fifth, where nothing says when it rotates."""
+    secret_rotation_days: float | None = _setting("DB_SECRET_ROTATION_DAYS", None, _number(float, 0.1, 1000))
+    """Days between two rotations: the secret is then kept until the next one, counted from its version's date."""
     host: str | None = _setting("DB_HOST", None)
     """Overrides the secret's host."""
     port: int | None = _setting("DB_PORT", None, _number(int, 1, 65535))
@@ -97,19 +104,35 @@ class DatabaseSettings:
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
-        if self.secret_id and self.url:
-            raise ConfigurationError("DB_SECRET_ID and DATABASE_URL are both set: keep one")
-        if not (self.secret_id or self.url):
-            raise ConfigurationError("neither DB_SECRET_ID nor DATABASE_URL is set: nobody to log in as")
+        if isinstance(self.url, str):
+            object.__setattr__(self, "url", Secret(self.url))
+        who = {"DB_SECRET_ID": self.secret_id, "DATABASE_URL": self.url, "DB_IAM_USER": self.iam_user}
+        if len(given := [variable for variable, value in who.items() if value]) != 1:
+            raise ConfigurationError(
+                f"exactly one of {', '.join(who)} says who logs in; set: {', '.join(given) or 'none'}"
+            )
+        if self.iam_user and (self.host is None or self.tls is not Tls.VERIFY_FULL):
+            raise ConfigurationError("DB_IAM_USER needs DB_HOST and DB_TLS=verify-full: a token is worth a password")
+
+    def overrides(self) -> dict[str, Any]:
+        """Return the parts of a login that are set here, whatever a secret or a URL says."""
+        wanted = {"host": self.host, "port": self.port, "database": self.name}
+        return {name: value for name, value in wanted.items() if value is not None}
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read the settings; raise ConfigurationError that names the variable and what it allows."""
-        given = {
-            declared.name: _read(declared, environ) for declared in fields(cls) if environ.get(_variable(declared))
-        }
-        settings = cls(**{"application_name": _function_name(environ), **given})
-        _refuse_insecure_in_lambda(settings, environ)
+        given = _given(cls, environ)
+        defaults = {"application_name": _function_name(environ)}
+        in_lambda = any(mark in environ for mark in LAMBDA_MARKS)
+        del environ  # an error's frames must not hold it
+        if isinstance(given, str):
+            raise ConfigurationError(given)
+        settings = cls(**{**defaults, **given})
+        if in_lambda and settings.tls is not Tls.VERIFY_FULL:
+            raise ConfigurationError(
+                f"DB_TLS={settings.tls} is for a developer's machine; in Lambda it must be verify-full"
+            )
         return settings
 
 
@@ -124,20 +147,54 @@ def _function_name(environ: Mapping[str, str]) -> str:
     return f"{name}:{version}".rstrip(":")
 
 
-def _refuse_insecure_in_lambda(settings: DatabaseSettings, environ: Mapping[str, str]) -> None:
-    if settings.tls is not Tls.VERIFY_FULL and any(mark in environ for mark in LAMBDA_MARKS):
-        raise ConfigurationError(
-            f"DB_TLS={settings.tls} is for a developer's machine; in Lambda it must be verify-full"
-        )
-
-
 def _variable(declared: Field[Any]) -> str:
     name: str = declared.metadata["variable"]
     return name
 
 
-def _read(declared: Field[Any], environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - as wide as the fields
-    try:
-        return declared.metadata["read"](environ[_variable(declared)])
-    except ValueError as error:
-        raise ConfigurationError(f"{_variable(declared)} must be {error}") from None
+def _given(cls: type[DatabaseSettings], environ: Mapping[str, str]) -> dict[str, Any] | str:
+    """Return the values that are set, or what is wrong with one; raises nothing, so that no frame with it is kept."""
+    given = {}
+    for declared in fields(cls):
+        if text := environ.get(_variable(declared)):
+            try:
+                given[declared.name] = declared.metadata["read"](text)
+            except ValueError as error:
+                return f"{_variable(declared)} must be {error}"
+    return given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsIdentity:
+    """The keys of the role that this function has, and the region that it runs in."""
+
+    region: str
+    access_key_id: str
+    secret_access_key: Secret
+    session_token: Secret
+
+
+def aws_identity(environ: Mapping[str, str] = os.environ) -> AwsIdentity | None:
+    """Return what Lambda put into the environment; None where there are no keys, as in a restored snapshot."""
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    key_id, key = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    if not (region and key_id and key):
+        return None
+    token = Secret(environ.get("AWS_SESSION_TOKEN", ""))
+    return AwsIdentity(region=region, access_key_id=key_id, secret_access_key=Secret(key), session_token=token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """Where the AWS Parameters and Secrets Lambda Extension listens, and what it takes as proof of who asks."""
+
+    port: int
+    token: Secret
+
+
+def extension(environ: Mapping[str, str] = os.environ) -> Extension | None:
+    """Return where the extension would be; None outside of Lambda, where whoever listens there must not be asked."""
+    token = environ.get("AWS_SESSION_TOKEN")
+    if not token or "AWS_LAMBDA_FUNCTION_NAME" not in environ:
+        return None
+    return Extension(port=int(environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "2773")), token=Secret(token))

@@ -16,8 +16,13 @@ def test_defaults_are_safe() -> None:
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({}, "neither DB_SECRET_ID nor DATABASE_URL is set"),
-        ({**SECRET, "DATABASE_URL": "postgres://u:hidden@h/d"}, "DB_SECRET_ID and DATABASE_URL are both set"),
+        ({}, "exactly one of DB_SECRET_ID, DATABASE_URL, DB_IAM_USER says who logs in; set: none"),
+        ({**SECRET, "DATABASE_URL": "postgres://u:hidden@h/d"}, "set: DB_SECRET_ID, DATABASE_URL"),
+        ({"DB_IAM_USER": "app"}, "DB_IAM_USER needs DB_HOST and DB_TLS=verify-full"),
+        (
+            {"DB_IAM_USER": "app", "DB_HOST": "h", "DB_TLS": "insecure-local-only"},
+            "DB_IAM_USER needs DB_HOST and DB_TLS",
+        ),
         ({**SECRET, "DB_POOL_SIZE": "many"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),
         ({**SECRET, "DB_POOL_SIZE": "11"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),
         ({**SECRET, "DB_POOL_SIZE": "1.5"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),

@@ -1,0 +1,41 @@
+"""Who logs in, and where. Asked at each connect, so that what has changed since is seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from db.deadline import Deadline
+from db.masking import Secret
+
+DEFAULT_PORT = 5432
+DEFAULT_DATABASE = "postgres"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """All that a connect needs to know about whom and where."""
+
+    user: str
+    password: Secret
+    host: str
+    port: int = DEFAULT_PORT
+    database: str = DEFAULT_DATABASE
+    version: str | None = None
+    """Which version of a secret this is; None where there are no versions."""
+
+
+class Credentials(Protocol):
+    """Says who logs in."""
+
+    def logins(self, deadline: Deadline) -> Iterator[Login]:
+        """Yield who may log in, best first; asked for the next one only after the server has refused the last.
+
+        Raises SecretError where there is nobody, or that cannot be known before `deadline`.
+        """
+
+    def accepted(self, login: Login) -> None:
+        """Take note that the server has let `login` in."""
+
+    def has_expired(self, version: str | None) -> bool:  # noqa: ARG002 - for those that have versions
+        """Say, without asking anybody, whether a connection that logged in with `version` should end when returned."""
+        return False

@@ -1,0 +1,51 @@
+"""What must not be seen: a text that hides itself, and errors that forget what their frames held.
+
+A traceback captured with local variables (rich, Sentry, `traceback.TracebackException(capture_locals=True)`) shows
+the `repr` of each. A `Secret` is safe there; a driver's frames, which hold the text itself, are not.
+"""
+
+import hmac
+from typing import Never, TypeVar
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
+
+
+class Secret:
+    """A text that is shown only to who asks with `reveal()`; only what sends it may."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('****')"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a Secret is not written anywhere: it cannot be pickled")
+
+
+def without_frames(error: ErrorT) -> ErrorT:
+    """Return `error` with its type and message, and without the frames of it and of all that led to it."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            waiting += [each.__cause__, each.__context__]
+    return error

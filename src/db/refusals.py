@@ -1,0 +1,46 @@
+"""How often a server that refuses to let us in is asked again: a wrong password must not hammer an account.
+
+Knows nothing of secrets: it counts the connects that ended with every login refused.
+"""
+
+import random
+
+from db.clock import FrozenTimeClock
+from db.deadline import Clock
+from db.errors import LoginRefusedError
+
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 60.0
+
+
+def pause_s(refused: int, jitter: float) -> float:
+    """Return the seconds to stay away after `refused` connects in a row; `jitter`, from 0 to 1, takes up to a fifth."""
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(refused - 1, 10)) * (1 - jitter / 5)
+
+
+class Refusals:
+    """What one process remembers of logins that were refused."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or FrozenTimeClock()
+        self._count = 0
+        self._last = self._clock()
+        self._pause_s = 0.0
+
+    def require_pause_is_over(self) -> None:
+        """Raise LoginRefusedError, without asking anybody, while the pause after the last refusal lasts."""
+        left_s = self._pause_s - (self._clock() - self._last)
+        if left_s > 0:
+            raise LoginRefusedError(
+                f"the server refused every login {self._count} times in a row: not asked again for {left_s:.0f} s"
+            )
+
+    def refused(self) -> None:
+        """Take note that every login was refused."""
+        self._count += 1
+        self._last = self._clock()
+        self._pause_s = pause_s(self._count, random.SystemRandom().random())  # a snapshot's copies share other chance
+
+    def accepted(self) -> None:
+        """Take note that a login succeeded: all is forgotten."""
+        self._count, self._pause_s = 0, 0.0

@@ -1,0 +1,135 @@
+"""Where a secret's versions come from: the extension beside the function, or the API of Secrets Manager.
+
+Always asks with an explicit stage. boto3 is imported at the first need: where the extension serves, never.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from db.errors import SecretError
+from db.masking import Secret, without_frames
+from db.secret_stages import Stage
+from db.settings import Extension
+
+MISSING = "ResourceNotFoundException"
+EXTENSION_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One version of a secret, as Secrets Manager gave it."""
+
+    version: str
+    text: Secret
+    created_at: float | None = None
+    """Seconds since 1970; None where it was not said."""
+
+
+class Source(Protocol):
+    """Gives the versions of one secret."""
+
+    def fetch(self, stage: Stage, within_s: float, *, fresh: bool) -> Answer | None:
+        """Return the version that has `stage`, None where none has; `fresh` forbids every cache on the way.
+
+        Raises SecretError, which names the secret, where that cannot be had in time.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSource:
+    """Secrets Manager itself, through boto3."""
+
+    secret_id: str
+
+    def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
+        """Ask the API, twice at most, within `within_s` seconds."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a third of a cold start's imports
+
+        try:
+            content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
+        except (BotoCoreError, ClientError) as error:
+            code = _code(error)
+            if code == MISSING and stage is not Stage.CURRENT:
+                return None
+            failure = without_frames(error)
+        else:
+            return _answer(self.secret_id, content)
+        raise SecretError(f"secret {self.secret_id} cannot be read: {code}") from failure
+
+    def _client(self, within_s: float) -> Any:  # noqa: ANN401 - boto3 makes its classes when it runs
+        """Return a client for one question: its time-outs are what is left now."""
+        import boto3  # noqa: PLC0415 - as above
+        from botocore.config import Config  # noqa: PLC0415 - as above
+
+        wait_s = max(0.1, within_s / 2)
+        config = Config(
+            connect_timeout=min(wait_s, 1.0),
+            read_timeout=wait_s,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+        )
+        return boto3.client("secretsmanager", config=config)
+
+
+def _code(error: Exception) -> str:
+    """Return the service's error code, or the kind of failure on the way to it; never a message."""
+    response: dict[str, Any] = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code", type(error).__name__))
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionSource:
+    """The AWS Parameters and Secrets Lambda Extension, over HTTP on this machine; the API where it does not answer.
+
+    The extension keeps what it fetched for up to five minutes, and says nothing of the age: `fresh` passes it by.
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html
+    """
+
+    secret_id: str
+    extension: Extension
+    otherwise: Source
+
+    def fetch(self, stage: Stage, within_s: float, *, fresh: bool = False) -> Answer | None:
+        """Ask the extension; ask the API where it is not there, not ready, or has an error to report."""
+        content = None if fresh else self._ask(stage, min(within_s, EXTENSION_TIMEOUT_S))
+        if content is None:
+            return self.otherwise.fetch(stage, within_s, fresh=fresh)
+        return _answer(self.secret_id, content)
+
+    def _ask(self, stage: Stage, within_s: float) -> Mapping[str, Any] | None:
+        from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - only where a secret is fetched
+        from urllib.parse import urlencode  # noqa: PLC0415 - as above
+
+        query = urlencode({"secretId": self.secret_id, "versionStage": stage})
+        headers = {"X-Aws-Parameters-Secrets-Token": self.extension.token.reveal()}
+        connection = HTTPConnection("127.0.0.1", self.extension.port, timeout=within_s)
+        try:
+            connection.request("GET", f"/secretsmanager/get?{query}", headers=headers)
+            answer = connection.getresponse()
+            content = json.loads(answer.read()) if answer.status == 200 else None  # noqa: PLR2004 - HTTP's OK
+        except (OSError, HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+        return content if isinstance(content, dict) else None
+
+
+def _answer(secret_id: str, content: Mapping[str, Any]) -> Answer:
+    text, version = content.get("SecretString"), content.get("VersionId")
+    if not (isinstance(text, str) and isinstance(version, str)):
+        del content, text
+        raise SecretError(f"secret {secret_id} has no SecretString")
+    return Answer(version=version, text=Secret(text), created_at=_seconds(content.get("CreatedDate")))
+
+
+def _seconds(date: object) -> float | None:
+    """Read a date as boto3 (a datetime) and the extension (a number or ISO 8601) write it."""
+    try:
+        when = datetime.fromisoformat(date) if isinstance(date, str) else date
+    except ValueError:
+        return None
+    if isinstance(when, datetime):
+        return when.timestamp()
+    return float(when) if isinstance(when, int | float) else None

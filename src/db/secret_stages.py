@@ -1,0 +1,95 @@
+"""Which version of a secret to try next. Decides only: knows nothing of passwords, servers or Secrets Manager's API.
+
+While a rotation runs, the password in the database has changed and AWSCURRENT has not moved yet: AWSPENDING is right.
+A replica that lags still has the password of AWSPREVIOUS.
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+CALLS_A_MINUTE = 6
+"""How often one process may ask Secrets Manager, whatever happens."""
+RETRY_S = 30.0
+"""How long after a failure to fetch the secret anew it is left alone, an older version being there."""
+SPREAD_S = 300.0
+"""Over how many seconds a fleet spreads its fetches after the date of a rotation."""
+DAY_S = 86400.0
+
+
+class Stage(StrEnum):
+    """The staging labels, in the order in which they are tried."""
+
+    CURRENT = "AWSCURRENT"
+    PENDING = "AWSPENDING"
+    PREVIOUS = "AWSPREVIOUS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a process knows of a secret's versions, by their ids."""
+
+    stages: Mapping[Stage, str] = field(default_factory=dict)
+    """The version that each stage had when it was last asked for."""
+    trusted: str | None = None
+    """The version to begin with: x."""
+    stale: bool = False
+    """The trusted version is too old to begin with, unless nothing newer can be had."""
+    may_ask: bool = True
+    """Secrets Manager may be called now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What one connect has done so far."""
+
+    tried: frozenset[str] = frozenset()
+    """Versions that the server has refused."""
+    asked: frozenset[Stage] = frozenset()
+    """Stages that were asked for."""
+    failed: bool = False
+    """A question was not answered: Secrets Manager is asked nothing more, and what is known must do."""
+
+    def untried(self, version: str | None) -> "Try | None":
+        """Return the step that tries `version`; None where there is none or it was refused."""
+        return Try(version) if version is not None and version not in self.tried else None
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Log in with this version."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask Secrets Manager which version has this stage, and what is in it."""
+
+    stage: Stage
+
+
+def next_step(known: Known, attempt: Attempt) -> Try | Ask | None:
+    """Return what to do next; None where nothing is left. No version is tried twice, no stage asked for twice."""
+    if not known.stale and (step := attempt.untried(known.trusted)):
+        return step
+    for stage in Stage:
+        if known.may_ask and not attempt.failed and stage not in attempt.asked:
+            return Ask(stage)
+        if step := attempt.untried(known.stages.get(stage)):
+            return step
+        if step := attempt.untried(known.trusted):
+            return step
+    return None
+
+
+def lifetime_s(*, max_age_s: float, rotates_in_s: float | None, jitter: float) -> float:
+    """Return how long a version that was just fetched is good for, in seconds.
+
+    Until its next rotation where that is known and lies ahead, else its greatest age less up to a fifth; `jitter` is
+    from 0 to 1 and keeps a fleet from asking all at once.
+    """
+    if rotates_in_s is not None and rotates_in_s > 0:
+        return rotates_in_s + jitter * SPREAD_S
+    return max_age_s * (1 - jitter / 5)

@@ -1,0 +1,45 @@
+"""How often a server that refuses every login is asked again."""
+
+import pytest
+
+from db import LoginRefusedError
+from db.refusals import FIRST_PAUSE_S, LONGEST_PAUSE_S, Refusals, pause_s
+
+
+@pytest.mark.parametrize(
+    ("refused", "expected_s"),
+    [(1, FIRST_PAUSE_S), (2, 10.0), (3, 20.0), (5, LONGEST_PAUSE_S), (10**6, LONGEST_PAUSE_S)],
+)
+def test_the_pause_grows_with_each_refusal_up_to_a_minute(refused: int, expected_s: float) -> None:
+    """A wrong password that stays wrong is tried about once a minute; jitter takes a fifth at most."""
+    assert pause_s(refused, 0.0) == expected_s
+    assert pause_s(refused, 1.0) == expected_s * 0.8
+
+
+def test_nobody_is_asked_while_the_pause_lasts() -> None:
+    """In ten minutes of one request a second a wrong password reaches the server no more than 17 times."""
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    asked = 0
+    for second in range(600):
+        now[0] = float(second)
+        try:
+            refusals.require_pause_is_over()
+        except LoginRefusedError as error:
+            assert "not asked again for" in str(error)  # noqa: PT017 - most of the six hundred must raise it
+        else:
+            asked += 1
+            refusals.refused()
+    assert 10 <= asked <= 17
+
+
+def test_a_success_forgets_all_refusals() -> None:
+    """The next refusal after a success is the first."""
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    refusals.refused()
+    refusals.accepted()
+    refusals.require_pause_is_over()
+    refusals.refused()
+    now[0] += FIRST_PAUSE_S
+    refusals.require_pause_is_over()

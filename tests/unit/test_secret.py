@@ -1,0 +1,256 @@
+"""The login from a secret, over a Secrets Manager that the test plays."""
+
+import json
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from db import Deadline, DeadlineExceededError, Login, Secret, SecretCredentials, SecretError
+from db.deadline import UNBOUNDED
+from db.secret import login_in
+from db.secret_sources import Answer
+from db.secret_stages import CALLS_A_MINUTE, RETRY_S, Stage
+
+PASSWORD = "pw-that-must-not-be-seen"
+FIELDS = {"username": "app", "password": PASSWORD, "host": "db.example.com", "port": 6543, "dbname": "slots"}
+
+
+def version(name: str, **changes: Any) -> Answer:  # noqa: ANN401 - JSON
+    return Answer(version=name, text=Secret(json.dumps({**FIELDS, "username": f"app_{name}", **changes})))
+
+
+class Played:
+    """A secret's stages, set by the test; remembers what was asked."""
+
+    def __init__(self, **stages: Answer | SecretError) -> None:
+        self.stages: dict[str, Answer | SecretError] = stages
+        self.asked: list[tuple[Stage, bool]] = []
+
+    def fetch(self, stage: Stage, within_s: float, *, fresh: bool) -> Answer | None:
+        assert within_s > 0
+        self.asked.append((stage, fresh))
+        if isinstance(answer := self.stages.get(stage.name), SecretError):
+            raise answer
+        return answer
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def credentials(source: Played, time: Time | None = None, **options: Any) -> SecretCredentials:  # noqa: ANN401 - the test names them
+    clock = time or Time()
+    return SecretCredentials("app/db", source, {}, **{"max_age_s": 3600, "clock": clock, "wall": clock, **options})
+
+
+def versions(of: SecretCredentials, accept: str | None = None) -> list[str | None]:
+    """Log in as a server that accepts version `accept` only; return what was tried."""
+    tried: list[str | None] = []
+    for login in of.logins(UNBOUNDED):
+        tried.append(login.version)
+        if login.version == accept:
+            of.accepted(login)
+            break
+    return tried
+
+
+def test_a_secret_is_fetched_once_for_all_connects() -> None:
+    """A thousand connects of a process cost one call."""
+    source = Played(CURRENT=version("v1"))
+    who = credentials(source)
+    for _ in range(1000):
+        assert versions(who, "v1") == ["v1"]
+    assert source.asked == [(Stage.CURRENT, False)]
+
+
+def test_a_refused_version_is_fetched_anew_past_every_cache() -> None:
+    """After a rotation the second login has the new version, even with a stale cache on the way."""
+    source = Played(CURRENT=version("v1"))
+    who = credentials(source)
+    versions(who, "v1")
+    source.stages = {"CURRENT": version("v2"), "PREVIOUS": version("v1")}
+    assert versions(who, "v2") == ["v1", "v2"]
+    assert versions(who, "v2") == ["v2"]
+    assert source.asked == [(Stage.CURRENT, False), (Stage.CURRENT, True)]
+
+
+def test_the_version_that_worked_is_remembered() -> None:
+    """In the window of a rotation AWSPENDING is found once, and serves on without a call when it becomes current."""
+    source = Played(CURRENT=version("v1"), PENDING=version("v2"))
+    who = credentials(source)
+    assert versions(who, "v2") == ["v1", "v2"]
+    source.stages = {"CURRENT": version("v2"), "PREVIOUS": version("v1")}
+    assert versions(who, "v2") == ["v2"]
+    assert [stage for stage, _ in source.asked] == [Stage.CURRENT, Stage.PENDING]
+
+
+def test_alternating_users_change_the_user_name() -> None:
+    """The login that follows a rotation is another user's."""
+    source = Played(CURRENT=version("v1"))
+    who = credentials(source)
+    assert [login.user for login in who.logins(UNBOUNDED)] == ["app_v1"]
+    source.stages["CURRENT"] = version("v2", username="app_clone")
+    assert [login.user for login in who.logins(UNBOUNDED)][-1] == "app_clone"
+
+
+def test_a_lagging_replica_is_served_with_the_previous_version_and_then_the_current() -> None:
+    """Going back and forth between two versions costs no login but the refused one."""
+    source = Played(CURRENT=version("v2"), PREVIOUS=version("v1"))
+    who = credentials(source)
+    assert versions(who, "v1") == ["v2", "v1"]
+    assert versions(who, "v1") == ["v1"]
+    assert versions(who, "v2") == ["v1", "v2"]
+
+
+def test_an_old_version_is_looked_at_again_and_the_new_one_used() -> None:
+    """Alternating users never refuse the old login: age is what finds the new one."""
+    time, source = Time(), Played(CURRENT=version("v1"))
+    who = credentials(source, time)
+    versions(who, "v1")
+    source.stages["CURRENT"] = version("v2")
+    time.now += 2000
+    assert versions(who, "v1") == ["v1"]
+    time.now += 1600
+    assert versions(who, "v2") == ["v2"]
+
+
+def test_the_date_of_the_next_rotation_decides_where_it_is_known() -> None:
+    """A version made today under a 30-day rotation is kept for 30 days, not for an hour."""
+    time = Time()
+    made = Answer(version="v1", text=version("v1").text, created_at=time.now - 86400)
+    source = Played(CURRENT=made)
+    who = credentials(source, time, rotation_days=30)
+    versions(who, "v1")
+    time.now += 28 * 86400
+    versions(who, "v1")
+    assert len(source.asked) == 1
+    time.now += 2 * 86400
+    versions(who, "v1")
+    assert len(source.asked) == 2
+
+
+def test_while_secrets_manager_is_away_the_known_version_serves() -> None:
+    """An old version goes on, and the service is left alone for a while."""
+    time, source = Time(), Played(CURRENT=version("v1"))
+    who = credentials(source, time)
+    versions(who, "v1")
+    source.stages["CURRENT"] = SecretError("away")
+    time.now += 3600
+    for _ in range(10):
+        assert versions(who, "v1") == ["v1"]
+    assert len(source.asked) == 2
+    assert not who.has_expired("v1")
+    time.now += RETRY_S
+    versions(who, "v1")
+    assert len(source.asked) == 3
+
+
+def test_a_secret_that_was_never_had_ends_in_the_reason() -> None:
+    """A cold start without Secrets Manager is a typed error, one call each, and no more than a few a minute."""
+    time, source = Time(), Played(CURRENT=SecretError("secret app/db cannot be read: ThrottlingException"))
+    who = credentials(source, time)
+    for _ in range(20):
+        with pytest.raises(SecretError, match="app/db"):
+            versions(who)
+    assert len(source.asked) == CALLS_A_MINUTE
+    time.now += 60
+    source.stages["CURRENT"] = version("v1")
+    assert versions(who, "v1") == ["v1"]
+
+
+def test_a_password_that_stays_wrong_costs_a_few_calls_a_minute() -> None:
+    """Refusal after refusal asks Secrets Manager no more often than that."""
+    time = Time()
+    source = Played(CURRENT=version("v2"), PENDING=version("v3"), PREVIOUS=version("v1"))
+    who = credentials(source, time)
+    for _ in range(100):
+        assert set(versions(who)) == {"v1", "v2", "v3"}
+        time.now += 1
+    assert len(source.asked) <= CALLS_A_MINUTE * 2
+
+
+def test_a_connection_expires_with_its_version_or_its_age() -> None:
+    """What logged in with an older version, or so long ago that the secret must be looked at, ends when returned."""
+    time, source = Time(), Played(CURRENT=version("v1"))
+    who = credentials(source, time)
+    versions(who, "v1")
+    assert not who.has_expired("v1")
+    assert who.has_expired("v0")
+    time.now += 3600
+    assert who.has_expired("v1")
+
+
+def test_a_passed_deadline_asks_nobody() -> None:
+    """Fetching a secret is bounded like everything else."""
+    source = Played(CURRENT=version("v1"))
+    with pytest.raises(DeadlineExceededError, match="app/db"):
+        next(iter(credentials(source).logins(Deadline.after(0))))
+    assert source.asked == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"user": "app", "host": "db.example.com", "port": 6543, "database": "slots"}),
+        ({"port": "5433"}, {"port": 5433}),
+        ({"port": None, "dbname": None}, {"port": 5432, "database": "postgres"}),
+        ({"engine": "postgres", "masterarn": "arn:..."}, {"user": "app"}),
+    ],
+)
+def test_rds_keys_are_read(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    """User, password, host, port and database come from the keys that RDS writes."""
+    login = login_in("s", Answer(version="v1", text=Secret(json.dumps({**FIELDS, **changes}))), {})
+    assert login.password.reveal() == PASSWORD
+    assert {name: getattr(login, name) for name in expected} == expected
+
+
+def test_settings_override_where_not_who() -> None:
+    """A secret that RDS manages has no host: the settings give it, or another one."""
+    answer = Answer(version="v1", text=Secret(json.dumps({"username": "app", "password": PASSWORD})))
+    login = login_in("s", answer, {"host": "replica", "port": 6000, "database": "other"})
+    assert (login.host, login.port, login.database) == ("replica", 6000, "other")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "is not a JSON object"),
+        (PASSWORD, "is not a JSON object"),
+        (json.dumps([PASSWORD]), "is not a JSON object"),
+        ("[" * 100_000 + PASSWORD, "is not a JSON object"),
+        (json.dumps({**FIELDS, "username": ""}), "has no usable field 'username'"),
+        (json.dumps({**FIELDS, "password": ""}), "has no usable field 'password'"),
+        (json.dumps({**FIELDS, "username": {"password": PASSWORD}}), "has no usable field 'username'"),
+        (json.dumps({**FIELDS, "port": PASSWORD}), "has no usable field 'port'"),
+        (json.dumps({**FIELDS, "port": 0}), "has no usable field 'port'"),
+        (json.dumps({**FIELDS, "host": None}), "has no usable field 'host'"),
+    ],
+)
+def test_an_unusable_secret_is_named_with_its_field_and_without_its_text(text: str, problem: str) -> None:
+    """Neither message nor cause nor any frame's locals hold what was in the secret."""
+    with pytest.raises(SecretError) as raised:
+        versions(credentials(Played(CURRENT=Answer(version="v1", text=Secret(text)))))
+    assert str(raised.value) == f"secret app/db {problem}"
+    del text
+    seen = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
+    assert "Secret(" in seen
+    assert PASSWORD not in without_test_frames(seen)
+
+
+def without_test_frames(seen: str) -> str:
+    """Drop this file's own frames: the test knows what it wrote."""
+    frames = seen.split('  File "')
+    return "".join(frame for frame in frames if not frame.startswith(__file__))
+
+
+def test_a_login_hides_its_password() -> None:
+    """A logged login gives nothing away."""
+    mapping: Mapping[str, Login] = {"login": login_in("s", version("v1"), {})}
+    assert PASSWORD not in repr(mapping)
+    assert "app_v1" in repr(mapping)

@@ -1,0 +1,106 @@
+"""Which version of the secret is tried next, as a table."""
+
+import pytest
+
+from db.secret_stages import DAY_S, SPREAD_S, Ask, Attempt, Known, Stage, Try, lifetime_s, next_step
+
+CURRENT, PENDING, PREVIOUS = Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS
+ALL = frozenset(Stage)
+
+
+def known(trusted: str | None = None, *, stale: bool = False, may_ask: bool = True, **stages: str) -> Known:
+    return Known(stages={Stage[name]: v for name, v in stages.items()}, trusted=trusted, stale=stale, may_ask=may_ask)
+
+
+def attempt(*tried: str, asked: frozenset[Stage] = frozenset(), failed: bool = False) -> Attempt:
+    return Attempt(tried=frozenset(tried), asked=asked, failed=failed)
+
+
+@pytest.mark.parametrize(
+    ("before", "so_far", "step"),
+    [
+        pytest.param(known(), attempt(), Ask(CURRENT), id="cold: fetch AWSCURRENT"),
+        pytest.param(known("v1", CURRENT="v1"), attempt(), Try("v1"), id="warm: no call"),
+        pytest.param(known("v1", CURRENT="v1", stale=True), attempt(), Ask(CURRENT), id="old: look again"),
+        pytest.param(
+            known("v1", CURRENT="v1", stale=True),
+            attempt(asked=frozenset({CURRENT}), failed=True),
+            Try("v1"),
+            id="old, and Secrets Manager is away: what is known serves",
+        ),
+        pytest.param(
+            known("v1", CURRENT="v1", stale=True, may_ask=False), attempt(), Try("v1"), id="old, and asked enough"
+        ),
+        pytest.param(known("v1", CURRENT="v1"), attempt("v1"), Ask(CURRENT), id="refused: look again"),
+        pytest.param(
+            known("v2", CURRENT="v2"), attempt("v1", asked=frozenset({CURRENT})), Try("v2"), id="rotated: try it"
+        ),
+        pytest.param(
+            known("v1", CURRENT="v1"), attempt("v1", asked=frozenset({CURRENT})), Ask(PENDING), id="in the window"
+        ),
+        pytest.param(
+            known("v1", CURRENT="v1", PENDING="v2"),
+            attempt("v1", asked=frozenset({CURRENT, PENDING})),
+            Try("v2"),
+            id="in the window: AWSPENDING",
+        ),
+        pytest.param(
+            known("v2", CURRENT="v2", PENDING="v2"),
+            attempt("v2", asked=frozenset({CURRENT, PENDING})),
+            Ask(PREVIOUS),
+            id="AWSPENDING left on the current version is not tried twice",
+        ),
+        pytest.param(
+            known("v2", CURRENT="v2", PREVIOUS="v1"), attempt("v2", asked=ALL), Try("v1"), id="a replica that lags"
+        ),
+        pytest.param(
+            known("v1", CURRENT="v2", PREVIOUS="v1"),
+            attempt("v1", asked=frozenset({CURRENT}), failed=True),
+            Try("v2"),
+            id="the replica caught up while Secrets Manager is away",
+        ),
+        pytest.param(known("v1", CURRENT="v1"), attempt("v1", asked=ALL), None, id="nothing left"),
+        pytest.param(
+            known("v1", CURRENT="v1"), attempt("v1", asked=frozenset({CURRENT}), failed=True), None, id="away: give up"
+        ),
+        pytest.param(known("v1", CURRENT="v1", may_ask=False), attempt("v1"), None, id="asked enough: give up"),
+        pytest.param(known(), attempt(asked=frozenset({CURRENT}), failed=True), None, id="cold, and away"),
+    ],
+)
+def test_the_next_step(before: Known, so_far: Attempt, step: Try | Ask | None) -> None:
+    """The version that worked, then AWSCURRENT, AWSPENDING, AWSPREVIOUS as they are now."""
+    assert next_step(before, so_far) == step
+
+
+@pytest.mark.parametrize("trusted", [None, "v1", "v2", "v3"])
+@pytest.mark.parametrize("stale", [False, True])
+def test_no_version_is_tried_twice_and_no_stage_asked_twice(trusted: str | None, *, stale: bool) -> None:
+    """However wrong everything is, a connect ends: at most one call a stage and one login a version."""
+    so_far = Attempt()
+    state = known(trusted, stale=stale, CURRENT="v1", PENDING="v2", PREVIOUS="v1")
+    steps = []
+    while step := next_step(state, so_far):
+        steps.append(step)
+        more_tried = {step.version} if isinstance(step, Try) else set()
+        more_asked = {step.stage} if isinstance(step, Ask) else set()
+        so_far = Attempt(tried=so_far.tried | more_tried, asked=so_far.asked | more_asked)
+    assert len(steps) == len(set(steps)) <= 7
+    assert so_far.asked == ALL
+    assert so_far.tried >= {"v1", "v2"}
+
+
+@pytest.mark.parametrize(
+    ("rotates_in_s", "jitter", "expected_s"),
+    [
+        (None, 0.0, 3600.0),
+        (None, 1.0, 2880.0),
+        (DAY_S, 0.0, DAY_S),
+        (DAY_S, 1.0, DAY_S + SPREAD_S),
+        (-1.0, 0.0, 3600.0),
+    ],
+)
+def test_a_version_is_kept_until_its_rotation_or_its_greatest_age(
+    rotates_in_s: float | None, jitter: float, expected_s: float
+) -> None:
+    """The date of the next rotation counts where it is known and lies ahead; jitter spreads a fleet."""
+    assert lifetime_s(max_age_s=3600, rotates_in_s=rotates_in_s, jitter=jitter) == expected_s
