@@ -8,9 +8,10 @@ from collections.abc import Callable
 from db import protocol
 from db.deadline import Deadline
 from db.dial import Address
-from db.errors import LoginRefusedError
-from db.failures import connecting
+from db.errors import LoginRefusedError, SlotwiseError
+from db.failures import connect_failure
 from db.identity import Credentials, Login
+from db.masking import without_frames
 from db.protocol import sqlstate_of
 from db.refusals import Refusals
 from db.settings import DatabaseSettings
@@ -58,8 +59,13 @@ class Connector:
             required={"database": login.database, "application_name": self._settings.application_name},
         )
         soon = deadline.within(self._settings.connect_timeout_s)
-        with connecting():
+        try:
             return protocol.connect(session, deadline=soon, habits=self._habits, reserve_s=self._settings.reserve_s)
+        except SlotwiseError as error:
+            raise without_frames(error)  # noqa: B904 - it is the same error
+        except Exception as error:  # noqa: BLE001 - whatever a server's bytes lead to: frames below hold the password
+            failure, cause = connect_failure(error), without_frames(error)
+        raise failure from cause
 
     def _accepted(self, login: Login, connection: protocol.Connection) -> protocol.Connection:
         self._refusals.accepted()

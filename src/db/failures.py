@@ -30,11 +30,11 @@ def _origin(error: BaseException) -> BaseException:
     return error.orig or error if isinstance(error, DBAPIError) else error
 
 
-@contextmanager
-def connecting() -> Iterator[None]:
-    """Raise UnreachableError, or the server's reason, for what fails inside."""
-    with _mapped(UnreachableError):
-        yield
+def connect_failure(error: Exception) -> SlotwiseError:
+    """Return what a connect that failed with `error` ends with: the server's reason, or UnreachableError."""
+    return translated(error, when_broken=UnreachableError) or UnreachableError(
+        f"{UnreachableError.__doc__} {type(error).__name__}"
+    )
 
 
 @contextmanager
