@@ -1,15 +1,21 @@
 """The local stack as the tests use it."""
 
+import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from local.environment import Configuration
 from local.function import LambdaFunction
 from local.guardian import Guardian
+from local.stack import Stack, running
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
@@ -30,3 +36,64 @@ def make_function(tmp_path: Path, guardian: Guardian) -> Iterator[Callable[..., 
             return stack.enter_context(LambdaFunction(configuration, tmp_path, guardian))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Everything that `make run` starts, on a free port; shared, so a test that breaks it starts its own."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def fresh_stack() -> Iterator[Stack]:
+    """One for a module's tests that count; nobody else uses it."""
+    with running() as started:
+        yield started
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a client has got."""
+
+    status: int
+    headers: Message
+    body: Any
+
+
+class Client:
+    """Speaks to a gateway over one connection."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:  # noqa: ANN401 - JSON
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        given = {
+            "content-type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        self._connection.request(method, path, content, given)
+        response = self._connection.getresponse()
+        text = response.read().decode()
+        is_json = "json" in response.headers.get("Content-Type", "")
+        return Reply(response.status, response.headers, json.loads(text) if text and is_json else text)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+ConnectClient = Callable[[Stack], Client]
+
+
+@pytest.fixture
+def connect() -> Iterator[ConnectClient]:
+    """Make clients that are closed with the test."""
+    with ExitStack() as clients:
+        yield lambda stack: clients.enter_context(closing(Client(stack.url)))
+
+
+@pytest.fixture
+def call(stack: Stack, connect: ConnectClient) -> Client:
+    """A client of the shared stack."""
+    return connect(stack)

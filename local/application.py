@@ -1,0 +1,76 @@
+"""What the functions find at the server: a role, a database with the schema, a secret with the login.
+
+Knows nothing of Lambda.
+"""
+
+import json
+import secrets
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trustme
+from sqlalchemy import text
+
+import migrations
+from db import Database, DatabaseSettings, Tls
+from local.postgres import PostgresServer
+
+ROLE = "slotwise"
+SECRET_ID = "slotwise/database"  # noqa: S105 - its name
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """An authority that only this stack trusts, and the server's certificate from it."""
+
+    server: Path
+    authority: Path
+
+    @classmethod
+    def issue(cls, folder: Path) -> "Certificates":
+        """Make both, for 127.0.0.1."""
+        made = cls(folder / "server.pem", folder / "authority.pem")
+        authority = trustme.CA()
+        made.server.touch(mode=0o600)
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(made.server))
+        authority.cert_pem.write_to_path(str(made.authority))
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The application's share of a server."""
+
+    server: PostgresServer
+    certificates: Certificates | None
+    password: str = field(default_factory=secrets.token_urlsafe, repr=False)
+
+    @property
+    def tls_variables(self) -> dict[str, str]:
+        """The settings with which the functions verify this server, or know that it has no TLS."""
+        if self.certificates is None:
+            return {"DB_TLS": Tls.INSECURE_LOCAL_ONLY}
+        return {"DB_TLS": Tls.VERIFY_FULL, "DB_TLS_CA": str(self.certificates.authority)}
+
+    def secret(self) -> str:
+        """Return the login as RDS would keep it.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
+        """
+        login = {"username": ROLE, "password": self.password, "host": "127.0.0.1", "port": self.server.port}
+        return json.dumps({"engine": "postgres", **login, "dbname": ROLE})
+
+    def create(self) -> None:
+        """Create role and database."""
+        with closing(self._database(self.server.url())) as database, database.autocommit() as connection:
+            connection.execute(text(f"create role {ROLE} login password '{self.password}'"))
+            connection.execute(text(f"create database {ROLE} owner {ROLE}"))
+
+    def migrate(self) -> None:
+        """Bring the schema up to date."""
+        with closing(self._database(self.server.url(ROLE, self.password, ROLE))) as database:
+            migrations.upgrade(database.engine)
+
+    def _database(self, url: str) -> Database:
+        return Database(DatabaseSettings.from_env({"DATABASE_URL": url, "DB_POOL_SIZE": "0", **self.tls_variables}))

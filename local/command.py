@@ -1,0 +1,110 @@
+"""`python -m local`: starts everything, shows the sample events with their answers, serves until Ctrl-C."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from db import SlotwiseError
+from local.binaries import PostgresNotFoundError
+from local.environment import EnvironmentStartError, Invocation
+from local.postgres import PostgresStartError
+from local.report import line_of, status_of, table_of
+from local.rie import EmulatorError
+from local.samples import Sample, samples
+from local.serving import PortTakenError
+from local.stack import Stack, running, write_sam_environment
+
+SAM_ENVIRONMENT = Path(".cache/sam-env.json")
+REFUSALS = (
+    EmulatorError,
+    EnvironmentStartError,
+    PortTakenError,
+    PostgresNotFoundError,
+    PostgresStartError,
+    SlotwiseError,
+)
+"""What can be wrong with the machine; each says it in a sentence."""
+INTERRUPTED = 130
+WIDTH_OF_A_FILE = 150
+"""Columns where stdout is no terminal."""
+
+
+class Command:
+    """The command, speaking to `console`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._is_serving = False
+
+    def run(self, port: int, *, once: bool) -> int:
+        """Return the exit status: 0 where each sample was answered as its index says."""
+        with running(port, self._step, self._show) as stack:
+            as_expected = self._show_samples(stack)
+            if once:
+                return 0 if as_expected else 1
+            self._serve(stack)
+        return 0
+
+    @contextmanager
+    def _step(self, what: str) -> Iterator[None]:
+        """Show what is being done, and then how long it took."""
+        started = time.monotonic()
+        with self._console.status(f"starting {what}"):
+            yield
+        self._console.print(f"{what}: {time.monotonic() - started:.1f} s", highlight=False)
+
+    def _show_samples(self, stack: Stack) -> bool:
+        with self._console.status("invoking the sample events"):
+            results = [(sample, _invoke(stack, sample)) for sample in samples()]
+        self._console.print(table_of(results, self._console.width))
+        return all(status_of(invocation) == sample.status for sample, invocation in results)
+
+    def _serve(self, stack: Stack) -> None:
+        write_sam_environment(stack, SAM_ENVIRONMENT)
+        try:
+            self._is_serving = True
+            self._console.print(f"\nserving on {stack.url}: curl {stack.url}/health, a browser at {stack.url}/docs")
+            self._console.print("Ctrl-C ends everything", highlight=False)
+            while True:
+                signal.pause()
+        finally:
+            self._is_serving = False
+            SAM_ENVIRONMENT.unlink(missing_ok=True)
+
+    def _show(self, name: str, invocation: Invocation) -> None:
+        """Show a request that was served; the samples have their table."""
+        if self._is_serving:
+            self._console.print(line_of(name, invocation), highlight=False, soft_wrap=True)
+
+
+def _invoke(stack: Stack, sample: Sample) -> Invocation:
+    return stack.function_of(sample.module).invoke(sample.event)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the sample events")
+    port = int(os.environ.get("PORT", "3000"))
+    parser.add_argument("--port", type=int, default=port, help="where the gateway listens (PORT, 3000)")
+    given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return Command(Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)).run(given.port, once=given.once)
+    except REFUSALS as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED if given.once else 0

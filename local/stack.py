@@ -1,0 +1,132 @@
+"""The whole thing, started in order and ended in reverse: database, secrets, functions, gateway."""
+
+import json
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from local.application import SECRET_ID, Application, Certificates
+from local.environment import Configuration, Invocation
+from local.function import LambdaFunction
+from local.gateway import Gateway
+from local.guardian import Guardian
+from local.postgres import PostgresServer
+from local.rie import rie_program
+from local.secrets_manager import SecretsManager
+from local.serving import Server, require_free
+from local.template import Route, Template
+
+LOCAL_ROUTES = (Route("GET", "/docs", "RecordsFunction"), Route("GET", "/openapi.json", "RecordsFunction"))
+"""What the function serves on a developer's machine only, and the template therefore does not know."""
+
+Step = Callable[[str], AbstractContextManager[object]]
+"""Told what is about to be done; its block is left when that is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What is running."""
+
+    server: PostgresServer
+    application: Application
+    secrets_manager: SecretsManager
+    functions: dict[str, LambdaFunction] = field(repr=False)
+    """By their logical names in the template."""
+    gateway: Server
+    variables: dict[str, str] = field(repr=False)
+    """What the functions' environments have besides the template's variables."""
+
+    @property
+    def url(self) -> str:
+        """Where the gateway is."""
+        return self.gateway.url
+
+    def function_of(self, module: str) -> LambdaFunction:
+        """Return the function that `handlers/MODULE.py` serves."""
+        (found,) = (f for f in self.functions.values() if f.configuration.handler == f"handlers.{module}.handler")
+        return found
+
+
+@contextmanager
+def running(
+    port: int = 0,
+    step: Step = nullcontext,
+    on_invocation: Callable[[str, Invocation], None] = lambda _name, _invocation: None,
+) -> Iterator[Stack]:
+    """Start everything, the gateway on `port` of 127.0.0.1; end everything, and leave nothing behind."""
+    require_free(port)
+    with ExitStack() as stack, ThreadPoolExecutor(2) as threads:
+        loading = threads.submit(SecretsManager)
+        with step("Lambda's Runtime Interface Emulator"):
+            rie_program()
+        guardian = stack.enter_context(Guardian())
+        folder = Path(tempfile.mkdtemp(prefix="slotwise-"))
+        guardian.folder(folder)
+        with step("PostgreSQL"):
+            application = stack.enter_context(_database(folder, guardian))
+        with step("Secrets Manager"):
+            manager = stack.enter_context(loading.result())
+            manager.put(SECRET_ID, application.secret())
+        with step("the schema"):
+            application.migrate()
+        variables = variables_for(application, manager)
+        functions = _functions(variables, folder, guardian, on_invocation)
+        for function in functions.values():
+            stack.enter_context(function)
+        gateway = stack.enter_context(closing(Gateway([*Template().routes(), *LOCAL_ROUTES], functions)))
+        yield Stack(
+            server=application.server,
+            application=application,
+            secrets_manager=manager,
+            functions=functions,
+            gateway=stack.enter_context(Server(gateway, port)),
+            variables=variables,
+        )
+
+
+@contextmanager
+def _database(folder: Path, guardian: Guardian) -> Iterator[Application]:
+    server = PostgresServer(folder / "postgres", secrets.token_urlsafe())
+    certificates = Certificates.issue(folder) if server.has_tls else None
+    server.certificate = certificates.server if certificates else None
+    guardian.cluster(server.directory)
+    with server:
+        application = Application(server, certificates)
+        application.create()
+        yield application
+
+
+def variables_for(application: Application, manager: SecretsManager) -> dict[str, str]:
+    """Return what the functions must be told; over TLS also the marks that only Lambda sets."""
+    marks = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}
+    return {
+        "DB_SECRET_ID": SECRET_ID,
+        **application.tls_variables,
+        **manager.variables(),
+        **(marks if application.certificates else {}),
+    }
+
+
+def _functions(
+    variables: dict[str, str], folder: Path, guardian: Guardian, on_invocation: Callable[[str, Invocation], None]
+) -> dict[str, LambdaFunction]:
+    return {
+        name: LambdaFunction(with_variables(configuration, variables), folder, guardian, on_invocation)
+        for name, configuration in Template().functions().items()
+    }
+
+
+def with_variables(configuration: Configuration, variables: dict[str, str]) -> Configuration:
+    """Return the configuration with more environment variables, which go before its own."""
+    return replace(configuration, variables={**configuration.variables, **variables})
+
+
+def write_sam_environment(stack: Stack, path: Path) -> None:
+    """Write the file for `sam local invoke --env-vars`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"Parameters": stack.variables}, indent=2))
