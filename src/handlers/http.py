@@ -59,7 +59,6 @@ class Api:
     def _with_routes(self, kind: type[APIGatewayHttpResolver | APIGatewayRestResolver]) -> ApiGatewayResolver:
         resolver = kind(
             enable_validation=self._validated,
-            response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR if self._validated else None,
             json_body_deserializer=parse_object,
             serializer=partial(json.dumps, separators=(",", ":"), ensure_ascii=False),
             debug=False,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from handlers.refusals import Flaw
 from records import NAME_MAX_LENGTH, Draft, Key, Record
 
 MAX_PAYLOAD_BYTES = 16 * 1024
@@ -58,3 +59,13 @@ class RecordList(BaseModel):
     items: list[Record]
     next_cursor: str | None = None
     """Give it as `cursor` to get the next page; null on the last."""
+
+
+class ProblemDetails(BaseModel):
+    """Why a request was not served (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[Flaw] = []
+    request_id: str

@@ -66,8 +66,15 @@ def problem_for(error: Exception, request_id: str) -> Problem:
 def _status(error: Exception) -> HTTPStatus:
     if isinstance(error, RefusedError):
         return error.status
+    if _is_about_the_answer(error):
+        return HTTPStatus.INTERNAL_SERVER_ERROR
     found = (STATUS_BY_TYPE[kind] for kind in type(error).__mro__ if kind in STATUS_BY_TYPE)
     return next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _is_about_the_answer(error: Exception) -> bool:
+    """Say whether it is our answer that breaks its model: Powertools raises the same error as for a request."""
+    return isinstance(error, RequestValidationError) and any(flaw["loc"][0] == "response" for flaw in error.errors())
 
 
 def _detail(error: Exception) -> str | None:
@@ -79,7 +86,7 @@ def _detail(error: Exception) -> str | None:
 def _flaws(error: Exception) -> tuple[Flaw, ...]:
     if isinstance(error, RefusedError):
         return error.flaws
-    if isinstance(error, RequestValidationError):
+    if isinstance(error, RequestValidationError) and not _is_about_the_answer(error):
         return tuple(Flaw(".".join(map(str, flaw["loc"])), flaw["msg"]) for flaw in error.errors())
     return ()
 

@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 import records
 from handlers import cursor as cursors
+from handlers.documentation import OF_A_BODY, answers
 from handlers.environment import database, entry_point, logger
 from handlers.http import Api, allow_only
 from handlers.models import MAX_PAGE, CreatedRecords, NewRecord, NewRecords, RecordList
@@ -22,6 +23,8 @@ from records import NAME_MAX_LENGTH, Record
 JSON = "application/json"
 BIGINT_MAX = 2**63 - 1
 VERSION_MAX = 2**31 - 1
+OF_DELETING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
+OF_REPLACING = (*OF_DELETING, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_REQUIRED)
 
 RecordId = Annotated[int, Path(ge=1, le=BIGINT_MAX)]
 IfMatch = Annotated[str | None, Header(alias="if-match", description='The ETag that was read, such as `"1"`.')]
@@ -29,7 +32,7 @@ IfMatch = Annotated[str | None, Header(alias="if-match", description='The ETag t
 router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotated it
 
 
-@router.post("/records", status_code=HTTPStatus.CREATED)
+@router.post("/records", responses=answers(HTTPStatus.CREATED, Record, *OF_A_BODY, HTTPStatus.CONFLICT))
 def create(new: NewRecord) -> Response[Record]:
     """Create a record."""
     with database.transaction() as connection:
@@ -37,7 +40,7 @@ def create(new: NewRecord) -> Response[Record]:
     return _answer(record, HTTPStatus.CREATED, Location=f"records/{record.id}")
 
 
-@router.post("/records/batch", status_code=HTTPStatus.CREATED)
+@router.post("/records/batch", responses=answers(HTTPStatus.CREATED, CreatedRecords, *OF_A_BODY, HTTPStatus.CONFLICT))
 def create_many(new: NewRecords) -> Response[CreatedRecords]:
     """Create up to 500 records in one transaction: all of them or none."""
     drafts = [item.draft() for item in new.items]
@@ -46,7 +49,7 @@ def create_many(new: NewRecords) -> Response[CreatedRecords]:
     return Response(HTTPStatus.CREATED, JSON, CreatedRecords(items=created))
 
 
-@router.get("/records")
+@router.get("/records", responses=answers(HTTPStatus.OK, RecordList, HTTPStatus.BAD_REQUEST))
 def list_records(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     name_prefix: Annotated[str, Query(max_length=NAME_MAX_LENGTH)] = "",
@@ -60,7 +63,7 @@ def list_records(
     return RecordList(items=page.items, next_cursor=following)
 
 
-@router.get("/records/<record_id>")
+@router.get("/records/<record_id>", responses=answers(HTTPStatus.OK, Record, HTTPStatus.NOT_FOUND))
 def get(record_id: RecordId) -> Response[Record]:
     """Return a record, its version as ETag."""
     with database.autocommit() as connection:
@@ -68,7 +71,7 @@ def get(record_id: RecordId) -> Response[Record]:
     return _answer(record)
 
 
-@router.put("/records/<record_id>")
+@router.put("/records/<record_id>", responses=answers(HTTPStatus.OK, Record, *OF_A_BODY, *OF_REPLACING))
 def replace(record_id: RecordId, new: NewRecord, if_match: IfMatch = None) -> Response[Record]:
     """Replace a record that is still as the client read it."""
     version = _version(if_match)
@@ -79,11 +82,12 @@ def replace(record_id: RecordId, new: NewRecord, if_match: IfMatch = None) -> Re
     return _answer(record)
 
 
-@router.delete("/records/<record_id>", status_code=HTTPStatus.NO_CONTENT)
+@router.delete("/records/<record_id>", responses=answers(HTTPStatus.NO_CONTENT, None, *OF_DELETING))
 def delete(record_id: RecordId, if_match: IfMatch = None) -> Response[None]:
     """Delete a record; with If-Match only if it is still as the client read it."""
+    version = _version(if_match)
     with database.transaction() as connection:
-        records.delete(connection, record_id, version=_version(if_match))
+        records.delete(connection, record_id, version=version)
     return Response(HTTPStatus.NO_CONTENT)
 
 

@@ -139,6 +139,8 @@ def test_the_api_describes_itself_on_a_developers_machine(
         "/records/batch": ["post"],
         "/records/{record_id}": ["delete", "get", "put"],
     }
+    refused = document.body["paths"]["/records"]["post"]["responses"]["422"]["content"]
+    assert refused["application/problem+json"]["schema"]["$ref"].endswith("ProblemDetails")
     page = as_client(function.handler(v2_event("GET", "/docs"), Context()))
     assert (page.status, "swagger" in page.body) == (200, True)
 

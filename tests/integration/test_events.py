@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.postgres import PostgresServer
-from tests.integration.conftest import Context, Reply, as_client
+from tests.integration.conftest import Context, Reply, as_client, v2_event
 
 EVENTS = Path(__file__).parents[2] / "events"
 INDEX: list[dict[str, Any]] = json.loads((EVENTS / "index.json").read_text())
@@ -41,6 +41,18 @@ def assert_problem(reply: Reply) -> None:
     assert reply.body["status"] == reply.status
     assert reply.body["request_id"] == Context().aws_request_id
     assert reply.body.get("errors") or reply.status in {404, 405, 409, 412}
+
+
+def test_the_document_foretells_every_answer(fresh: Callable[..., ModuleType], no_records: PostgresServer) -> None:
+    """Whatever status a sample gets from a route, the OpenAPI document names it there."""
+    variables = {"DATABASE_URL": no_records.url(), "DB_TLS": "insecure-local-only", "AWS_SAM_LOCAL": "true"}
+    function = fresh("records", **variables)
+    paths = as_client(function.handler(v2_event("GET", "/openapi.json"), Context())).body["paths"]
+    for sample in (sample for sample in INDEX if sample["status"] != 405):
+        event = json.loads((EVENTS / sample["event"]).read_text())
+        method, _, path = event.get("routeKey", f"{event.get('httpMethod')} {event.get('resource')}").partition(" ")
+        if path in paths:
+            assert str(sample["status"]) in paths[path][method.lower()]["responses"], sample
 
 
 def test_the_index_names_every_sample_once() -> None:
