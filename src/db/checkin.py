@@ -12,6 +12,9 @@ from db.residue import CLEAN_UP, may_leave
 RESIDUE = "slotwise_residue"
 """Key in a pooled connection's info: a statement may have left something in the session."""
 
+WAS_RESET = "slotwise_was_reset"
+"""Key in a pooled connection's info: its settings are those that it began with again."""
+
 
 def clean_on_return(engine: Engine) -> None:
     """Let each connection of `engine` come back clean; its pool must leave the reset to this."""
@@ -29,3 +32,4 @@ def _reset(connection: Session, entry: ConnectionPoolEntry, _state: PoolResetSta
     connection.rollback()
     if entry.info.pop(RESIDUE, False):
         connection.execute_simple(CLEAN_UP)
+        entry.info[WAS_RESET] = True

@@ -3,7 +3,7 @@
 Knows nothing of pools.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from db import protocol
 from db.deadline import Deadline
@@ -24,12 +24,25 @@ WRONG_PASSWORD = frozenset({"28P01", "28000"})
 class Connector:
     """Opens connections for one environment."""
 
-    def __init__(self, settings: DatabaseSettings, credentials: Credentials, deadline: Callable[[], Deadline]) -> None:
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        credentials: Credentials,
+        deadline: Callable[[], Deadline],
+        startup_parameters: Callable[[], Mapping[str, str]],
+    ) -> None:
+        """Begin; `startup_parameters` are asked for at each connect, and left out where the server takes none."""
         self._settings = settings
         self._credentials = credentials
         self._deadline = deadline
+        self._startup_parameters = startup_parameters
         self._habits = protocol.Habits()
         self._refusals = Refusals()
+
+    @property
+    def takes_parameters(self) -> bool:
+        """Say whether the server took the startup parameters; a pooler does not."""
+        return not self._habits.refuse_parameters
 
     def connect(self) -> protocol.Connection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
@@ -57,6 +70,7 @@ class Connector:
             user=login.user,
             password=login.password.reveal(),
             required={"database": login.database, "application_name": self._settings.application_name},
+            optional=self._startup_parameters(),
         )
         soon = deadline.within(self._settings.connect_timeout_s)
         try:

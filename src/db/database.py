@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,8 @@ from db.deadline import Deadline
 from db.engine import build_engine
 from db.failures import borrowing, kind_of
 from db.identity import Credentials
-from db.observation import Observer, PoolState, Repeat, Silence
+from db.member import Member
+from db.observation import Borrow, Observer, PoolState, Repeat, Silence
 from db.retry import repeat
 from db.settings import DatabaseSettings
 
@@ -31,16 +33,21 @@ class Database:
         self, settings: DatabaseSettings, *, credentials: Credentials | None = None, observer: Observer | None = None
     ) -> None:
         self.settings = settings
-        self.observer = observer or Silence()
-        self._credentials = credentials or credentials_from(settings)
+        self.observer = Silence() if observer is None else observer
         self._invocation: Deadline | None = None
         self._borrows = Borrows(settings.pool_size)
+        self._member = Member(settings, self.deadline)
+        self._connector = Connector(
+            settings, credentials or credentials_from(settings), self.deadline, self._member.startup_parameters
+        )
 
     @cached_property
     def engine(self) -> Engine:
         """The engine behind the borrows; for Alembic and tools."""
-        connector = Connector(self.settings, self._credentials, self.deadline)
-        return build_engine(self.settings.pool_size, connector.connect, self.deadline)
+        member, connector = self._member, self._connector
+        engine = build_engine(self.settings.pool_size, lambda: member.with_slot(connector.connect), self.deadline)
+        member.attach(engine, lambda: connector.takes_parameters)
+        return engine
 
     @cached_property
     def _autocommit_engine(self) -> Engine:
@@ -115,12 +122,15 @@ class Database:
             raise
         finally:
             if borrow := self._borrows.end(trip):
-                self.observer.borrowed(borrow)
+                self._tell(borrow)
 
     def _take_back(self) -> None:
         for borrow, leaked in self._borrows.take_back():
-            self.observer.borrowed(borrow)
+            self._tell(borrow)
             self.observer.leaked(leaked)
+
+    def _tell(self, borrow: Borrow) -> None:
+        self.observer.borrowed(replace(borrow, slots=self._member.take_facts()))
 
     def pool_state(self) -> PoolState:
         """Return what the pool holds now, without a round trip."""

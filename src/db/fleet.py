@@ -26,8 +26,9 @@ REFUSAL_COUNTS_S = 2.0
 RATE_COUNTS_S = 10.0
 """How far apart two samples may be to tell how many come: a longer time averages a spike away that has just begun."""
 
-SHORTEST_WAIT_S = 0.05
-"""The least cap of a wait: an attempt that is refused costs the server about as much as one that is not."""
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
+"""Between which a wait's cap lies: an attempt that is refused costs the server about as much as one that is not, and
+a slot that becomes free should not be waited for much longer."""
 
 SMALLEST_PATIENCE = 1 / 8
 """What is left of the patience for a slot when all the waiting before was in vain."""
@@ -72,12 +73,15 @@ class Sample:
         return max(limit.share for limit in self.limits)
 
 
-def newcomers_per_s(before: Sample | None, sample: Sample) -> float | None:
-    """Return how many sessions a second began between two samples; None where they do not tell."""
+def newcomers_per_s(before: Sample | None, sample: Sample, own: int) -> float | None:
+    """Return how many sessions a second others began between two samples; None where those do not tell.
+
+    The environment's `own` do not count: who keeps his connection comes no more.
+    """
     apart_s = sample.seen_at - before.seen_at if before else 0.0
     if before is None or not 0 < apart_s <= RATE_COUNTS_S:
         return None
-    return max(0, sample.sessions - before.sessions) / apart_s
+    return max(0, sample.sessions - before.sessions - own) / apart_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +147,7 @@ def next_wait_s(left_s: float, draw: float) -> float:
     Full jitter spreads those who were refused together; a cap that shrinks with the time left lets those who have
     waited longest ask most often, so that nobody starves.
     """
-    return draw * max(SHORTEST_WAIT_S, left_s / 3)
+    return draw * min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, left_s / 3))
 
 
 def patience_s(longest_s: float, given_up: int) -> float:

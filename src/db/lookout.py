@@ -24,8 +24,13 @@ class Lookout:
         self._settings, self._clock = settings, clock
         self._terms, self._terms_since = UNKNOWN, clock()
         self._looked_at: float | None = None
+        self._own_sessions = 0
         self.sample: Sample | None = None
         self.newcomers_per_s: float | None = None
+
+    def began_session(self) -> None:
+        """Take note that this environment has opened a connection."""
+        self._own_sessions += 1
 
     def look(self) -> str | None:
         """Return the statement to send along, and take it as sent; None where the last look was a moment ago."""
@@ -40,8 +45,8 @@ class Lookout:
     def saw(self, row: Sequence[object]) -> float:
         """Take what the statement brought; return the lease in seconds that it granted."""
         counted = read(row, self._clock(), self._settings.lease_s)
-        self.newcomers_per_s = newcomers_per_s(self.sample, counted.sample)
-        self.sample = counted.sample
+        self.newcomers_per_s = newcomers_per_s(self.sample, counted.sample, self._own_sessions)
+        self.sample, self._own_sessions = counted.sample, 0
         if self._terms == UNKNOWN:
             self._terms, self._terms_since = counted.terms, self._clock()
         return counted.lease_s

@@ -8,8 +8,8 @@ Riders are small statements that others let travel along, at no flight (see db.r
 
 - `connection.behind_statement` is asked at each flight of a transaction. The rider is the flight's last statement, in
   the same transaction: should it fail, so does the transaction.
-- `connection.behind_commit` is asked at each COMMIT. The rider is a transaction of its own behind the COMMIT's, and
-  nobody is told should it fail.
+- `connection.behind_commit` is asked at each COMMIT, and at each statement that autocommit makes a transaction. The
+  rider is a transaction of its own behind that one, and nobody is told should it fail.
 
 Flow: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
 """
@@ -131,8 +131,10 @@ class Connection(Flights):
         rider = None if self._owes_sync else self._statement_rider(in_front)
         behind = [Context(rider.statement)] if rider else []
         end = wire.FLUSH if self._owes_sync else wire.SYNC
-        self.send(b"".join(map(wire.command, in_front)) + messages + _riding(rider) + end)
+        follower = None if self._owes_sync else self._autocommit_rider()
+        self.send(b"".join(map(wire.command, in_front)) + messages + _riding(rider) + end + _following(follower))
         self.read([*front, *contexts, *behind])
+        self._read_quietly(follower)
         _raise_first([*front, *contexts, *behind])
         _deliver(rider, behind)
 
@@ -146,10 +148,12 @@ class Connection(Flights):
         behind = [Context(rider.statement if rider else "")] if rider or front else []
         query = wire.query(context.statement, self._client_encoding)
         end = _riding(rider) + wire.SYNC if behind else b""
-        self.send(b"".join(map(wire.command, in_front)) + query + end)
+        follower = None if context.stream is not None else self._autocommit_rider()
+        self.send(b"".join(map(wire.command, in_front)) + query + end + _following(follower))
         self.read([*front, context])
         if behind and not any(command.error for command in front):
             self.read(behind)
+        self._read_quietly(follower)
         _raise_first([*front, context, *behind])
         _deliver(rider, behind)
 
@@ -157,6 +161,9 @@ class Connection(Flights):
         begins = bool(in_front) and not self.autocommit
         has_transaction = begins or (self._in_transaction and self._transaction_status != FAILED)
         return self.behind_statement() if has_transaction else None
+
+    def _autocommit_rider(self) -> Rider | None:
+        return self.behind_commit() if self.autocommit and self._transaction_status == IDLE else None
 
     # --- many parameter sets ---
 
@@ -219,16 +226,17 @@ class Connection(Flights):
             return
         had_failed = self._transaction_status == FAILED
         context, rider = Context("commit"), self.behind_commit()
-        self.send(wire.query("commit") + (_riding(rider) + wire.SYNC if rider else b""))
+        self.send(wire.query("commit") + _following(rider))
         self.read([context])
-        if rider:
-            self._read_quietly(rider)
+        self._read_quietly(rider)
         if had_failed:
             raise InFailedTransactionError("COMMIT of a failed transaction: the server rolled back")
         _raise_first([context])
 
-    def _read_quietly(self, rider: Rider) -> None:
-        """Read what rode behind COMMIT, which has been answered: no failure here may hide that."""
+    def _read_quietly(self, rider: Rider | None) -> None:
+        """Read what rode behind a transaction, which has been answered: no failure here may hide that."""
+        if rider is None:
+            return
         context = Context(rider.statement)
         with suppress(DisconnectedError):
             self.read([context])
@@ -254,6 +262,11 @@ def _wants_to_be_alone(error: ServerError) -> bool:
 
 def _riding(rider: Rider | None) -> bytes:
     return wire.parse(rider.statement) + wire.bind(()) + wire.DESCRIBE_PORTAL + wire.EXECUTE if rider else b""
+
+
+def _following(rider: Rider | None) -> bytes:
+    """Return the rider with a Sync of its own: what happens to it is nobody else's business."""
+    return _riding(rider) + wire.SYNC if rider else b""
 
 
 def _raise_first(contexts: Iterable[Context]) -> None:

@@ -44,18 +44,22 @@ class Queue:
         """
         patience = self._deadline().within(patience_s(self._longest_s, self._given_up))
         while True:
+            left_s = patience.remaining_s()
             try:
                 had = attempt()
             except SaturatedError as error:
-                self._wait(patience, refused, error)
+                self._wait(patience, left_s - patience.remaining_s(), refused, error)
             else:
                 self._given_up = 0
                 return had
 
-    def _wait(self, patience: Deadline, refused: Callable[[float], None], error: SaturatedError) -> None:
+    def _wait(
+        self, patience: Deadline, attempt_s: float, refused: Callable[[float], None], error: SaturatedError
+    ) -> None:
+        """Wait, unless no time would be left after it for an attempt that takes as long as the last one."""
         left_s = patience.remaining_s()
         wait_s = next_wait_s(left_s, self._draw())
-        if wait_s >= left_s:
+        if wait_s + attempt_s >= left_s:
             refused(0.0)
             self._given_up += 1
             raise self._turned_away(error) from error

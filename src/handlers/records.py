@@ -1,7 +1,6 @@
 """The Lambda function of the records API: routes in, answers out.
 
-A connection is borrowed around the statements only, and is back in the pool when the answer is put together. Reads are
-single statements that need no transaction; writes are transactions that may be run again where nothing was committed.
+A connection is borrowed around the statements only, and is back in the pool when the answer is put together.
 """
 
 import re
@@ -36,8 +35,8 @@ router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotat
 @router.post("/records", responses=answers(HTTPStatus.CREATED, Record, *OF_A_BODY, HTTPStatus.CONFLICT))
 def create(new: NewRecord) -> Response[Record]:
     """Create a record."""
-    draft = new.draft()
-    record = database.run_transaction(lambda connection: records.create(connection, draft))
+    with database.transaction() as connection:
+        record = records.create(connection, new.draft())
     return _answer(record, HTTPStatus.CREATED, Location=f"records/{record.id}")
 
 
@@ -45,7 +44,8 @@ def create(new: NewRecord) -> Response[Record]:
 def create_many(new: NewRecords) -> Response[CreatedRecords]:
     """Create up to 500 records in one transaction: all of them or none."""
     drafts = [item.draft() for item in new.items]
-    created = database.run_transaction(lambda connection: records.create_many(connection, drafts))
+    with database.transaction() as connection:
+        created = records.create_many(connection, drafts)
     return Response(HTTPStatus.CREATED, JSON, CreatedRecords(items=created))
 
 
@@ -77,8 +77,8 @@ def replace(record_id: RecordId, new: NewRecord, if_match: IfMatch = None) -> Re
     version = _version(if_match)
     if version is None:
         raise RefusedError(HTTPStatus.PRECONDITION_REQUIRED, Flaw("header.if-match", "must be the ETag that was read"))
-    draft = new.draft()
-    record = database.run_transaction(lambda connection: records.replace(connection, record_id, draft, version=version))
+    with database.transaction() as connection:
+        record = records.replace(connection, record_id, new.draft(), version=version)
     return _answer(record)
 
 
@@ -86,7 +86,8 @@ def replace(record_id: RecordId, new: NewRecord, if_match: IfMatch = None) -> Re
 def delete(record_id: RecordId, if_match: IfMatch = None) -> Response[None]:
     """Delete a record; with If-Match only if it is still as the client read it."""
     version = _version(if_match)
-    database.run_transaction(lambda connection: records.delete(connection, record_id, version=version))
+    with database.transaction() as connection:
+        records.delete(connection, record_id, version=version)
     return Response(HTTPStatus.NO_CONTENT)
 
 

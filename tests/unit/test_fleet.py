@@ -99,24 +99,29 @@ def test_a_connection_is_not_trusted_just_before_its_lease_ends(idle_s: float, l
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "rate"),
+    ("before", "after", "own", "rate"),
     [
-        pytest.param(None, sample(1), None, id="first sample"),
-        pytest.param(sample(1, seen_at=98, sessions=10), sample(1, sessions=30), 10.0, id="ten a second"),
-        pytest.param(sample(1, seen_at=100), sample(1), None, id="the same moment"),
-        pytest.param(sample(1, seen_at=80), sample(1, sessions=5), None, id="too far apart to tell"),
-        pytest.param(sample(1, seen_at=99, sessions=9), sample(1, sessions=0), 0.0, id="the server forgot its count"),
+        pytest.param(None, sample(1), 0, None, id="first sample"),
+        pytest.param(sample(1, seen_at=98, sessions=10), sample(1, sessions=30), 0, 10.0, id="ten a second"),
+        pytest.param(sample(1, seen_at=98, sessions=10), sample(1, sessions=30), 4, 8.0, id="two of them our own"),
+        pytest.param(sample(1, seen_at=100), sample(1), 0, None, id="the same moment"),
+        pytest.param(sample(1, seen_at=80), sample(1, sessions=5), 0, None, id="too far apart to tell"),
+        pytest.param(
+            sample(1, seen_at=99, sessions=9), sample(1, sessions=0), 0, 0.0, id="the server forgot its count"
+        ),
     ],
 )
-def test_newcomers_are_counted_between_two_samples(before: Sample | None, after: Sample, rate: float | None) -> None:
-    """The number of sessions ever begun tells how many come a second, where two samples are close enough."""
-    assert newcomers_per_s(before, after) == rate
+def test_newcomers_are_counted_between_two_samples(
+    before: Sample | None, after: Sample, own: int, rate: float | None
+) -> None:
+    """The number of sessions ever begun tells how many others come a second, where two samples are close enough."""
+    assert newcomers_per_s(before, after, own) == rate
 
 
 def test_a_wait_is_drawn_from_nothing_to_a_cap_that_shrinks() -> None:
     """All draws are spread over the whole range, which shrinks with the time left down to a floor."""
     caps = [next_wait_s(left_s, 1.0) for left_s in (9.0, 3.0, 0.3, 0.01)]
-    assert caps == [3.0, 1.0, pytest.approx(0.1), 0.05]
+    assert caps == [1.0, 1.0, pytest.approx(0.1), 0.05]
     assert [next_wait_s(3.0, draw) for draw in (0.0, 0.5)] == [0.0, 0.5]
 
 
