@@ -1,0 +1,133 @@
+"""What the fleet goes through: how many slots, how long the work, what happens meanwhile, and who takes part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bench.fleet.trace import Arrival, Phase, arrivals
+
+OURS = "slotwise"
+EVERYBODY = (
+    OURS,
+    "pgbouncer",
+    "null_pool",
+    "queue_pool",
+    "kept",
+    "psycopg2_pool",
+    "psycopg_pool",
+    "serverless_mysql",
+    "serverless_postgres",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One trace and its circumstances."""
+
+    name: str
+    title: str
+    phases: tuple[Phase, ...]
+    slots: int = 20
+    """Connections that the server has for the functions, all together."""
+    work_s: float = 0.2
+    """How long the statement takes that each invocation runs in a transaction."""
+    rest_s: float = 1.0
+    """How long the invocation takes for everything else, after the transaction."""
+    functions: Mapping[str, float] = field(default_factory=lambda: {"api": 1.0})
+    """Each function's part of the requests; each has a role and environments of its own."""
+    max_environments: int = 300
+    """The account's concurrency: what comes beyond it is throttled."""
+    cold_start_s: float = 0.3
+    timeout_s: float = 6.0
+    """The function's time-out, on top of the rest of its work."""
+    vanish_after_s: float = 15.0
+    """After so long without an invocation an environment is never seen again; nobody closes its connection."""
+    restart_at_s: float | None = None
+    """When the server restarts, without a word to anybody."""
+    deploy_at_s: float | None = None
+    """When a new version takes all requests; the environments of the old one stay frozen as they are."""
+    strategies: Sequence[str] = EVERYBODY
+    seed: int = 7
+
+    def arrivals(self) -> list[Arrival]:
+        """Return the requests, the same each time."""
+        return arrivals(self.phases, self.functions, self.seed)
+
+    @property
+    def seconds(self) -> float:
+        """How long requests come."""
+        return sum(phase.seconds for phase in self.phases)
+
+    @property
+    def ideal_s(self) -> float:
+        """How long an invocation takes for which a connection is there."""
+        return self.work_s + self.rest_s
+
+
+def spike(calm_s: float, spike_s: float, calm_per_s: float = 5.0, times: float = 10.0) -> tuple[Phase, ...]:
+    """Calm, a spike of ten times as much, calm."""
+    return (Phase(calm_s, calm_per_s), Phase(spike_s, calm_per_s * times), Phase(calm_s * 1.5, calm_per_s))
+
+
+def full() -> list[Scenario]:
+    """Return what is measured for RESULTS.md."""
+    spiky = spike(8, 20)
+    ten = Scenario(name="x10", title="10 x more environments than slots", phases=spiky, rest_s=3.8)
+    few = (OURS, "pgbouncer", "null_pool", "kept")
+    return [
+        ten,
+        replace(ten, name="x6", title="6 x more environments than slots", rest_s=2.2, strategies=few),
+        replace(ten, name="x3", title="3 x more environments than slots", rest_s=1.0, strategies=few),
+        Scenario(
+            name="few",
+            title="fewer environments than slots",
+            phases=(Phase(20, 12),),
+            rest_s=0.8,
+            strategies=few,
+        ),
+        replace(
+            ten,
+            name="restart",
+            title="the server restarts in the spike",
+            rest_s=2.2,
+            restart_at_s=16.0,
+            strategies=(*few, "queue_pool", "psycopg_pool"),
+        ),
+        Scenario(
+            name="deployment",
+            title="a new version takes over",
+            phases=(Phase(10, 40), Phase(15, 40)),
+            deploy_at_s=10.0,
+            strategies=(*few, "queue_pool", "serverless_mysql"),
+        ),
+        replace(
+            ten,
+            name="two_functions",
+            title="two functions with roles of their own",
+            functions={"api": 0.7, "worker": 0.3},
+            rest_s=2.2,
+            strategies=few,
+        ),
+        Scenario(
+            name="overload",
+            title="half as much again as the slots can serve",
+            phases=(Phase(5, 20), Phase(20, 75), Phase(10, 20)),
+            slots=10,
+            rest_s=0.5,
+            strategies=few,
+        ),
+    ]
+
+
+def short() -> list[Scenario]:
+    """Return a few seconds of the same: for CI and for trying out."""
+    small = Scenario(
+        name="short",
+        title="a short spike",
+        phases=spike(2, 4, calm_per_s=2),
+        slots=8,
+        rest_s=2.0,
+        work_s=0.1,
+        max_environments=80,
+        strategies=(OURS, "null_pool"),
+    )
+    return [small]
