@@ -83,7 +83,7 @@ class DatabaseSettings:
     tls: Tls = _setting("DB_TLS", Tls.VERIFY_FULL, _tls)
     """`verify-full`, or `insecure-local-only`: plaintext, to a server on this machine only, never in Lambda."""
     tls_ca: str = _setting("DB_TLS_CA", RDS_AUTHORITIES)
-    """Whom to trust: `rds` (RDS, Aurora, RDS Proxy; in the package), `system`, or the path of a PEM file."""
+    """Whom to trust: `rds` (RDS, Aurora, RDS Proxy; in the package), `system`, the path of a PEM file, or its text."""
     connect_timeout_s: float = _setting("DB_CONNECT_TIMEOUT_S", 5.0, _number(float, 0.1, 60))
     """Seconds for one connection attempt: name, TCP, TLS and login together."""
     reserve_s: float = _setting("DB_RESERVE_S", 0.5, _number(float, 0, 60))

@@ -14,6 +14,8 @@ from db.settings import RDS_AUTHORITIES, SYSTEM_AUTHORITIES, DatabaseSettings, T
 AUTHORITIES = Path(__file__).with_name("authorities.pem")
 """The roots of RDS, Aurora and RDS Proxy; `python -m local.authorities` writes it."""
 
+PEM = "-----BEGIN CERTIFICATE-----"
+
 
 def client_context(settings: DatabaseSettings, host: str) -> ssl.SSLContext | None:
     """Return the process's context that verifies `host`; None for plaintext, which stays on this machine.
@@ -56,10 +58,12 @@ def _trust(context: ssl.SSLContext, authorities: str, region: str | None) -> Non
         return context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if authorities == RDS_AUTHORITIES:
         return context.load_verify_locations(cadata=_rds_authorities(region))
+    is_text = authorities.startswith(PEM)
     try:
-        return context.load_verify_locations(cafile=authorities)
+        return context.load_verify_locations(**{"cadata" if is_text else "cafile": authorities})
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"DB_TLS_CA: no PEM certificates can be read from {authorities}") from error
+        source = "its text" if is_text else authorities
+        raise ConfigurationError(f"DB_TLS_CA: no PEM certificates can be read from {source}") from error
 
 
 def _region(host: str) -> str | None:

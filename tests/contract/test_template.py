@@ -26,6 +26,7 @@ print(json.dumps(found))
 """In a process of its own, since handlers/environment.py reads the variables when it is imported."""
 
 API_GATEWAY_TIMEOUT_S = 30
+KNOWN_TO_BOTO3 = {"AWS_ENDPOINT_URL_SECRETS_MANAGER"}
 KNOWN_TO_POWERTOOLS = {
     "POWERTOOLS_SERVICE_NAME": "slotwise",
     "POWERTOOLS_METRICS_NAMESPACE": "Slotwise",
@@ -63,9 +64,10 @@ def test_no_route_is_open() -> None:
 
 
 def test_the_settings_can_be_read_from_the_functions_variables() -> None:
-    """Each variable is one that the settings or Powertools know, with a default that they take."""
+    """Each variable is one that the settings, boto3 or Powertools know, with a default that they take."""
     known = {declared.metadata["variable"] for declared in fields(DatabaseSettings)}
-    given = {name: value for name, value in variables().items() if name not in KNOWN_TO_POWERTOOLS}
+    elsewhere = KNOWN_TO_BOTO3 | set(KNOWN_TO_POWERTOOLS)
+    given = {name: value for name, value in variables().items() if name not in elsewhere}
     assert set(given) <= known
     texts = {name: "given" if isinstance(value, dict) else str(value) for name, value in given.items()}
     settings = DatabaseSettings.from_env(texts)

@@ -62,8 +62,16 @@ def test_a_host_without_a_known_region_is_checked_against_all(host: str) -> None
 
 
 def test_an_authority_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
-    """A PEM file replaces the others."""
-    assert len(trusted("db.example.com", tls_ca=str(Authority(tmp_path).file))) == 1
+    """A PEM file replaces the others, and so does its text, where there is no file to point to."""
+    file = Authority(tmp_path).file
+    assert len(trusted("db.example.com", tls_ca=str(file))) == 1
+    assert trusted("db.example.com", tls_ca=file.read_text()) == trusted("db.example.com", tls_ca=str(file))
+
+
+def test_a_text_that_is_no_certificate_is_refused() -> None:
+    """A text that was cut off is an error, and never stands for the usual authorities."""
+    with pytest.raises(ConfigurationError, match="its text"):
+        client_context(settings(tls_ca="-----BEGIN CERTIFICATE-----\nMIIB"), "db.example.com")
 
 
 @pytest.mark.parametrize("content", [None, "", "not a certificate"])
