@@ -14,7 +14,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
-from db import SlotwiseError, UnavailableError, sqlstate
+from db import CommitUnknownError, SlotwiseError, UnavailableError, sqlstate
 from handlers.refusals import Flaw, RefusedError
 from records.errors import DuplicateNameError, NotAllowedError, NotFoundError, RecordsError, StaleVersionError
 
@@ -80,6 +80,8 @@ def _is_about_the_answer(error: Exception) -> bool:
 def _detail(error: Exception) -> str | None:
     if isinstance(error, RecordsError):
         return str(error)
+    if isinstance(error, CommitUnknownError):
+        return "it is not known whether the change was made: look before you try again"
     return "the database cannot be had now: try again" if isinstance(error, UnavailableError) else None
 
 

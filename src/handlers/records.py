@@ -1,6 +1,7 @@
 """The Lambda function of the records API: routes in, answers out.
 
-A connection is borrowed around the statements only, and is back in the pool when the answer is put together.
+A connection is borrowed around the statements only, and is back in the pool when the answer is put together. Reads are
+single statements that need no transaction; writes are transactions that may be run again where nothing was committed.
 """
 
 import re
@@ -35,8 +36,8 @@ router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotat
 @router.post("/records", responses=answers(HTTPStatus.CREATED, Record, *OF_A_BODY, HTTPStatus.CONFLICT))
 def create(new: NewRecord) -> Response[Record]:
     """Create a record."""
-    with database.transaction() as connection:
-        record = records.create(connection, new.draft())
+    draft = new.draft()
+    record = database.run_transaction(lambda connection: records.create(connection, draft))
     return _answer(record, HTTPStatus.CREATED, Location=f"records/{record.id}")
 
 
@@ -44,8 +45,7 @@ def create(new: NewRecord) -> Response[Record]:
 def create_many(new: NewRecords) -> Response[CreatedRecords]:
     """Create up to 500 records in one transaction: all of them or none."""
     drafts = [item.draft() for item in new.items]
-    with database.transaction() as connection:
-        created = records.create_many(connection, drafts)
+    created = database.run_transaction(lambda connection: records.create_many(connection, drafts))
     return Response(HTTPStatus.CREATED, JSON, CreatedRecords(items=created))
 
 
@@ -77,8 +77,8 @@ def replace(record_id: RecordId, new: NewRecord, if_match: IfMatch = None) -> Re
     version = _version(if_match)
     if version is None:
         raise RefusedError(HTTPStatus.PRECONDITION_REQUIRED, Flaw("header.if-match", "must be the ETag that was read"))
-    with database.transaction() as connection:
-        record = records.replace(connection, record_id, new.draft(), version=version)
+    draft = new.draft()
+    record = database.run_transaction(lambda connection: records.replace(connection, record_id, draft, version=version))
     return _answer(record)
 
 
@@ -86,8 +86,7 @@ def replace(record_id: RecordId, new: NewRecord, if_match: IfMatch = None) -> Re
 def delete(record_id: RecordId, if_match: IfMatch = None) -> Response[None]:
     """Delete a record; with If-Match only if it is still as the client read it."""
     version = _version(if_match)
-    with database.transaction() as connection:
-        records.delete(connection, record_id, version=version)
+    database.run_transaction(lambda connection: records.delete(connection, record_id, version=version))
     return Response(HTTPStatus.NO_CONTENT)
 
 

@@ -157,3 +157,21 @@ def test_a_wrong_setting_ends_the_start_with_its_name(fresh: Callable[..., Any])
 
     with pytest.raises(ConfigurationError, match="DB_POOL_SIZE"):
         fresh("records", DATABASE_URL="postgresql://u@h/d", DB_POOL_SIZE="many")
+
+
+def test_a_write_survives_the_loss_of_its_connection(
+    call: Call, function: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends the session after the insert; the client reads 201, and the row is there once."""
+    create, attempts = function.records.create, iter([1, 2])
+
+    def losing(connection: Connection, draft: Draft) -> Any:  # noqa: ANN401 - whatever the function returns
+        record = create(connection, draft)
+        if next(attempts) == 1:
+            connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+        return record
+
+    monkeypatch.setattr(function.records, "create", losing)
+    assert call("POST", "/records", {"name": "kettle", "payload": {}}).status == 201
+    assert list(attempts) == []
+    assert [item["name"] for item in call("GET", "/records").body["items"]] == ["kettle"]

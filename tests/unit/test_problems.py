@@ -55,6 +55,11 @@ def test_a_fault_of_ours_says_nothing(error: Exception) -> None:
     }
 
 
+def test_a_change_of_unknown_outcome_is_said_to_be_one() -> None:
+    """Not "try again": the client must look first."""
+    assert "not known" in str(problem_for(db.CommitUnknownError(7), "id").detail)
+
+
 def raised_from(error: Exception, cause: Exception) -> Exception:
     try:
         raise error from cause
