@@ -1,7 +1,7 @@
 """The local stack as the tests use it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from email.message import Message
@@ -14,8 +14,11 @@ import pytest
 
 from local.environment import Configuration
 from local.function import LambdaFunction
+from local.gateway import Gateway
 from local.guardian import Guardian
-from local.stack import Stack, running
+from local.serving import Server
+from local.stack import Stack, running, with_variables
+from local.template import Route
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
@@ -45,11 +48,19 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def fresh_stack() -> Iterator[Stack]:
-    """One for a module's tests that count; nobody else uses it."""
-    with running() as started:
-        yield started
+@pytest.fixture(scope="session")
+def own_records(
+    stack: Stack, guardian: Guardian, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., LambdaFunction]]:
+    """Make records functions with environments of their own, and with other variables: `own_records(DB_HOST=...)`."""
+    with ExitStack() as functions:
+
+        def make(**variables: str) -> LambdaFunction:
+            configuration = with_variables(stack.function_of("records").configuration, variables)
+            function = LambdaFunction(configuration, tmp_path_factory.mktemp("logs"), guardian)
+            return functions.enter_context(function)
+
+        yield make
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +94,32 @@ class Client:
         self._connection.close()
 
 
-ConnectClient = Callable[[Stack], Client]
-
-
 @pytest.fixture
-def connect() -> Iterator[ConnectClient]:
+def connect() -> Iterator[Callable[[str], Client]]:
     """Make clients that are closed with the test."""
     with ExitStack() as clients:
-        yield lambda stack: clients.enter_context(closing(Client(stack.url)))
+        yield lambda url: clients.enter_context(closing(Client(url)))
 
 
 @pytest.fixture
-def call(stack: Stack, connect: ConnectClient) -> Client:
+def serve() -> Iterator[Callable[[LambdaFunction, Sequence[Route]], str]]:
+    """Put a function behind a gateway of its own; returns where that is."""
+    with ExitStack() as servers:
+
+        def start(function: LambdaFunction, routes: Sequence[Route]) -> str:
+            gateway = servers.enter_context(closing(Gateway(routes, {route.function: function for route in routes})))
+            return servers.enter_context(Server(gateway)).url
+
+        yield start
+
+
+@pytest.fixture
+def call(stack: Stack, connect: Callable[[str], Client]) -> Client:
     """A client of the shared stack."""
-    return connect(stack)
+    return connect(stack.url)
+
+
+@pytest.fixture
+def stack_port(stack: Stack) -> int:
+    """A port that is taken."""
+    return int(stack.url.rpartition(":")[2])

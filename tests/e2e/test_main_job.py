@@ -1,14 +1,15 @@
 """The main job: a request in, an answer out of a real PostgreSQL, through the gateway and AWS's runtime client."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 from uuid import uuid4
 
+from local.function import LambdaFunction
 from local.metrics import metrics_in
-from local.report import status_of
-from local.samples import EVENTS, Sample, samples
 from local.stack import Stack
-from tests.e2e.conftest import Client, ConnectClient
+from local.template import Route, Template
+from tests.e2e.conftest import Client
 
 WARM_INVOCATIONS = 1_000
 
@@ -53,9 +54,11 @@ def test_what_no_route_matches_is_refused_by_the_gateway(call: Client, stack: St
     assert len(stack.function_of("records").invocations) == before
 
 
-def test_a_body_over_api_gateways_limit_is_refused_by_the_gateway(stack: Stack, connect: ConnectClient) -> None:
+def test_a_body_over_api_gateways_limit_is_refused_by_the_gateway(
+    stack: Stack, connect: Callable[[str], Client]
+) -> None:
     """10 MB, and the function never sees it."""
-    reply = connect(stack)("POST", "/records", b"x" * (10 * 1024 * 1024 + 1))
+    reply = connect(stack.url)("POST", "/records", b"x" * (10 * 1024 * 1024 + 1))
     assert (reply.status, reply.body) == (413, {"message": "Request Entity Too Large"})
 
 
@@ -65,10 +68,12 @@ def test_the_documentation_is_served_on_a_developers_machine(call: Client) -> No
     assert "<html" in call("GET", "/docs").body.lower()
 
 
-def test_requests_at_once_are_served_by_environments_of_their_own(stack: Stack, connect: ConnectClient) -> None:
+def test_requests_at_once_are_served_by_environments_of_their_own(
+    stack: Stack, connect: Callable[[str], Client]
+) -> None:
     """Each with a connection of its own, all frozen afterwards."""
     function = stack.function_of("records")
-    clients = [connect(stack) for _ in range(4)]
+    clients = [connect(stack.url) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         replies = list(threads.map(lambda client: client("GET", "/records?limit=1"), clients))
     assert [reply.status for reply in replies] == [200] * 4
@@ -77,28 +82,19 @@ def test_requests_at_once_are_served_by_environments_of_their_own(stack: Stack, 
 
 
 def test_a_thousand_warm_invocations_open_one_connection_and_read_the_secret_once(
-    fresh_stack: Stack, connect: ConnectClient
+    stack: Stack,
+    own_records: Callable[..., LambdaFunction],
+    serve: Callable[[LambdaFunction, list[Route]], str],
+    connect: Callable[[str], Client],
 ) -> None:
-    """Counted by the function's own metrics, by the server, and by Secrets Manager."""
-    call, function = connect(fresh_stack), fresh_stack.function_of("records")
+    """Counted by the function's own metrics and by Secrets Manager."""
+    function = own_records()
+    call = connect(serve(function, Template().routes()))
+    read_before = stack.secrets_manager.calls["GetSecretValue"]
     for _ in range(1 + WARM_INVOCATIONS):
         assert call("GET", "/records?limit=1").status == 200
     sums = [metrics_in(invocation.log) for invocation in function.invocations]
     assert len({invocation.environment for invocation in function.invocations}) == 1
     assert sum(each["ConnectionsOpened"] for each in sums) == 1
     assert sum(each["ConnectionsReused"] for each in sums) == WARM_INVOCATIONS
-    assert fresh_stack.secrets_manager.calls["GetSecretValue"] == 1
-
-
-def test_every_sample_event_is_answered_as_its_index_says(fresh_stack: Stack) -> None:
-    """In the index's order, on an empty database; and no event is without an entry."""
-    listed = list(samples())
-    assert {f"{sample.name}.json" for sample in listed} == {
-        str(path.relative_to(EVENTS)) for path in EVENTS.glob("*/*.json")
-    }
-    wrong = [sample.name for sample in listed if _answered(fresh_stack, sample) != sample.status]
-    assert wrong == []
-
-
-def _answered(stack: Stack, sample: Sample) -> object:
-    return status_of(stack.function_of(sample.module).invoke(sample.event))
+    assert stack.secrets_manager.calls["GetSecretValue"] - read_before == 1

@@ -1,0 +1,57 @@
+"""What a client gets when the function fails: what API Gateway would answer, and never what went wrong inside."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from local.function import LambdaFunction
+from local.serving import PortTakenError, require_free
+from local.template import Route
+from tests.e2e.conftest import Client
+
+INTERNAL_SERVER_ERROR = (500, {"message": "Internal Server Error"})
+SERVICE_UNAVAILABLE = (503, {"message": "Service Unavailable"})
+
+
+ROUTES = [Route("ANY", "/{proxy+}", "odd")]
+
+
+@pytest.fixture
+def serve_odd(
+    make_function: Callable[..., LambdaFunction], serve: Callable[[LambdaFunction, list[Route]], str]
+) -> Callable[..., str]:
+    """Put tests/e2e/functions/odd.py behind a gateway of its own; a request's body is what it does."""
+    return lambda **changes: serve(make_function(handler="odd.handler", **changes), ROUTES)
+
+
+def ask(url: str, does: object) -> tuple[int, object]:
+    """Return status and body of the answer."""
+    with closing(Client(url)) as call:
+        reply = call("POST", "/anything/at/all", does)
+    return reply.status, reply.body
+
+
+@pytest.mark.parametrize("does", [{"raise": "no"}, {"exit": 1}, {"sleep_s": 5}, {"answer": {"statusCode": "?"}}])
+def test_a_function_that_fails_is_an_internal_server_error(serve_odd: Callable[..., str], does: object) -> None:
+    """Exception, death, time-out, malformed answer: the client learns nothing, and the next request is served."""
+    url = serve_odd(timeout_s=2)
+    assert ask(url, does) == INTERNAL_SERVER_ERROR
+    assert ask(url, {"answer": {"statusCode": 204}}) == (204, "")
+
+
+def test_a_function_at_its_concurrency_is_unavailable(serve_odd: Callable[..., str]) -> None:
+    """One is served, one is refused."""
+    url = serve_odd(concurrency=1, timeout_s=20)
+    does = {"sleep_s": 1.5, "answer": {"statusCode": 200, "body": "served"}}
+    with ThreadPoolExecutor(2) as threads:
+        replies = list(threads.map(lambda _: ask(url, does), range(2)))
+    assert sorted(replies, key=lambda reply: reply[0]) == [(200, "served"), SERVICE_UNAVAILABLE]
+
+
+def test_a_port_that_is_taken_is_named(serve_odd: Callable[..., str]) -> None:
+    """Before anything else is started."""
+    port = int(serve_odd().rpartition(":")[2])
+    with pytest.raises(PortTakenError, match=f"port {port} on 127.0.0.1 cannot be had"):
+        require_free(port)
