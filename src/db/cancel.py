@@ -7,7 +7,7 @@ import socket
 
 from db import wire
 from db.deadline import Deadline
-from db.dial import Address, redial
+from db.dial import Address, redial, timeout_s
 from db.server_errors import DisconnectedError
 
 
@@ -18,7 +18,7 @@ def cancel(peer: socket.socket, address: Address, key: bytes, deadline: Deadline
     """
     try:
         with redial(peer, address, deadline) as sock:
-            sock.settimeout(deadline.require("cancel"))
+            sock.settimeout(timeout_s(deadline))
             sock.sendall(wire.cancel_request(key))
             return sock.recv(1) == b""
     except (DisconnectedError, OSError):

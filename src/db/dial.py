@@ -18,6 +18,9 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds until the first probe, between probes, and how many go unanswered; where the system knows them."""
 
 
+A_DAY_S = 86400.0
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a server is and how to speak TLS with it."""
@@ -46,10 +49,15 @@ def redial(peer: socket.socket, address: Address, deadline: Deadline) -> socket.
     """Return another socket to the very server that `peer` is connected to, whatever its name means by now."""
     with _named(address):
         host, port = peer.getpeername()[:2]
-        sock = socket.create_connection((host, port), timeout=deadline.require("connect"))
+        sock = socket.create_connection((host, port), timeout=timeout_s(deadline))
         with _closed_on_error(sock):
             _configure(sock)
             return _encrypted(sock, address, deadline) if address.tls else sock
+
+
+def timeout_s(deadline: Deadline) -> float:
+    """Return what is left, as a socket's time-out: an endless one does not fit into the system's clock."""
+    return min(deadline.require("connect"), A_DAY_S)
 
 
 @contextlib.contextmanager
@@ -73,7 +81,7 @@ def _connected(address: Address, deadline: Deadline) -> socket.socket:
     """Try each of the name's addresses, each with its share of the time that is left."""
     candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
-        share_s = deadline.require("connect") / (len(candidates) - tried + 1)
+        share_s = timeout_s(deadline) / (len(candidates) - tried + 1)
         sock = socket.socket(family, kind, proto)
         try:
             sock.settimeout(share_s)
@@ -97,7 +105,7 @@ def _configure(sock: socket.socket) -> None:
 
 def _encrypted(sock: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
     if not address.direct_tls:
-        sock.settimeout(deadline.require("start TLS"))
+        sock.settimeout(timeout_s(deadline))
         sock.sendall(wire.SSL_REQUEST)
         # One byte and no more: what else came in clear must not be taken for the server's (CVE-2021-23222).
         if (answer := sock.recv(1)) != b"S":
@@ -111,6 +119,6 @@ def _handshaken(sock: socket.socket, address: Address, deadline: Deadline) -> ss
         raise DisconnectedError(f"no TLS context for {address}")
     encrypted = context.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
     with _closed_on_error(encrypted):
-        encrypted.settimeout(deadline.require("start TLS"))
+        encrypted.settimeout(timeout_s(deadline))
         encrypted.do_handshake()
     return encrypted

@@ -4,6 +4,7 @@ What the stock dialect asks at the first connect is in the session's ParameterSt
 """
 
 import re
+import ssl
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
@@ -12,8 +13,13 @@ from sqlalchemy.dialects.postgresql.base import PGInspector
 from sqlalchemy.dialects.postgresql.pg8000 import PGDialect_pg8000
 from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
 
+from db.deadline import UNBOUNDED, Deadline
+from db.dial import Address
 from db.protocol import Connection as Session
+from db.protocol import Session as SessionOptions
+from db.protocol import connect
 from db.server_errors import is_broken, sqlstate_of
+from db.tls import is_loopback
 
 READ_ONLY = "25006"
 
@@ -47,6 +53,16 @@ class SlotwiseDialect(PGDialect_pg8000):
     """Whether `default_schema_name` was asked for; until then it is what PostgreSQL begins with."""
 
     # --- the first connect ---
+
+    def connect(self, *_arguments: Any, **options: Any) -> DBAPIConnection:  # noqa: ANN401 - a URL's and connect_args' options
+        """Connect by URL and `connect_args`, for tools; an engine of db.engine connects by itself.
+
+        Takes pg8000's user, password, host, port, database, application_name, startup_params and timeout (seconds), and
+        ssl_context: a context, or False for plaintext. Without that the system's authorities verify the server; a
+        server on this machine is asked in clear.
+        """
+        timeout_s = options.get("timeout")
+        return connect(session_from(options), deadline=Deadline.after(timeout_s) if timeout_s else UNBOUNDED)
 
     def _get_server_version_info(self, connection: Connection) -> tuple[int, ...]:
         said = _session(connection.connection.dbapi_connection).parameter_statuses.get("server_version", "")
@@ -121,6 +137,25 @@ class SlotwiseDialect(PGDialect_pg8000):
     def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
         """Say whether the connection must not be used again: it is gone, or its server takes no writes any more."""
         return is_broken(e) or (sqlstate_of(e) == READ_ONLY and not _asked_for_read_only(connection))
+
+
+def session_from(options: dict[str, Any]) -> SessionOptions:
+    """Return whom to log in where, from what pg8000's `connect` takes."""
+    host = options.get("host") or "localhost"
+    context = options.get("ssl_context")
+    if context in {None, True}:
+        context = None if is_loopback(host) else ssl.create_default_context()
+    user = options["user"]
+    return SessionOptions(
+        address=Address(host, int(options.get("port") or 5432), context or None),
+        user=user,
+        password=options.get("password") or "",
+        required={
+            "database": options.get("database") or user,
+            "application_name": options.get("application_name") or "",
+            **(options.get("startup_params") or {}),
+        },
+    )
 
 
 def _asked_for_read_only(connection: Any) -> bool:  # noqa: ANN401 - SQLAlchemy's several kinds of connection

@@ -240,8 +240,8 @@ class Connection(Flights):
         context = Context(rider.statement)
         with suppress(DisconnectedError):
             self.read([context])
-        if context.error is None:
-            _deliver(rider, [context])
+            if context.error is None:
+                _deliver(rider, [context])
 
     def rollback(self) -> None:
         """Roll back in one flight, in none where no statement ran; has some of the reserve where the time is up."""

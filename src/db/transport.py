@@ -15,6 +15,8 @@ from db.server_errors import DisconnectedError, TookTooLongError
 
 CHUNK_BYTES = 1 << 16
 FRAME_BYTES = 5
+LONGEST_POLL_S = 86400.0
+"""poll() counts milliseconds in 32 bits; what takes longer is polled for again."""
 _frame = Struct("!Bi").unpack_from
 
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError)
@@ -127,11 +129,11 @@ class Transport:
     def _wait(self, poller: select.poll) -> int:
         """Return the events for which `poller` woke; ask for more time where the deadline passes first."""
         while True:
-            left_s = self.deadline.remaining_s()
-            events = poller.poll(None if math.isinf(left_s) else math.ceil(left_s * 1000))
+            events = poller.poll(math.ceil(min(self.deadline.remaining_s(), LONGEST_POLL_S) * 1000))
             if events:
                 return events[0][1]
-            self.deadline = self.late()
+            if not self.deadline.remaining_s():
+                self.deadline = self.late()
 
     # --- while nothing is asked ---
 

@@ -1,0 +1,55 @@
+"""Connections of our protocol to a test server, without SQLAlchemy."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from db.deadline import UNBOUNDED, Deadline
+from db.dial import Address
+from db.opening import Habits
+from db.protocol import Connection, Session, connect
+from local.postgres import PostgresServer
+
+
+def session(server: PostgresServer, port: int | None = None, **changes: Any) -> Session:  # noqa: ANN401 - Session's fields
+    """Return the superuser's session on `server`, through `port` where there is a proxy."""
+    fields: dict[str, Any] = {
+        "address": Address("127.0.0.1", port or server.port),
+        "user": "postgres",
+        "password": server.password,
+        "required": {"database": "postgres", "application_name": "test"},
+        **changes,
+    }
+    return Session(**fields)
+
+
+@contextmanager
+def connected(
+    server: PostgresServer,
+    port: int | None = None,
+    *,
+    deadline: Deadline = UNBOUNDED,
+    habits: Habits | None = None,
+    autocommit: bool = False,
+    reserve_s: float = 2.0,
+    **changes: Any,  # noqa: ANN401 - Session's fields
+) -> Iterator[Connection]:
+    """Lend a connection, closed at the end."""
+    connection = connect(session(server, port, **changes), deadline=deadline, habits=habits, reserve_s=reserve_s)
+    connection.autocommit = autocommit
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(connection: Connection, statement: str, values: Sequence[Any] = ()) -> list[list[Any]]:
+    """Run a statement and return its rows."""
+    cursor = connection.cursor()
+    cursor.execute(statement, values)
+    return list(cursor.fetchall())
+
+
+def value(connection: Connection, statement: str, values: Sequence[Any] = ()) -> Any:  # noqa: ANN401 - any value
+    """Run a statement and return the first value of its first row."""
+    return rows(connection, statement, values)[0][0]
