@@ -31,7 +31,11 @@ def repeating(connection: Connection, draft: Draft) -> None:
 
 
 def test_an_unforeseen_error_is_500_with_an_id_and_nothing_else(
-    call: Call, function: ModuleType, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    call: Call,
+    function: ModuleType,
+    log: io.StringIO,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The log knows type, SQLSTATE and place under that id, and no value, though the server has repeated it."""
     monkeypatch.setattr(function.records, "create", repeating)
@@ -41,7 +45,7 @@ def test_an_unforeseen_error_is_500_with_an_id_and_nothing_else(
     assert entry["sqlstate"] == "22P02"
     assert entry["function_request_id"] == Context().aws_request_id
     assert any("repeating" in place for place in entry["places"])
-    assert SECRET not in log.getvalue()
+    assert SECRET not in log.getvalue() + caplog.text  # nor does any library log it
 
 
 def test_no_value_of_a_request_is_written_anywhere(
