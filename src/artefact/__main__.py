@@ -5,34 +5,47 @@
 
 import argparse
 import os
+import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
-from artefact.bytecode import Edits, compile_tree
-from artefact.contents import add_ours, leave_out, require_everything
+from artefact import cache
+from artefact.bytecode import Edits, compile_libraries, compile_ours
+from artefact.contents import add_ours, leave_out, leave_out_unless_imported, require_everything
 from artefact.elf import strip
 from artefact.install import install
 from artefact.runtime import PLATFORMS, VERSION, is_builders
 
-SOURCE = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
+SOURCE = HERE.parent
+REQUIREMENTS = SOURCE / "requirements.txt"
 EPOCH_S = 315_532_800
 """1980-01-01, the earliest time that a zip file knows."""
 
 
 def build(target: Path, architectures: list[str]) -> None:
     """Fill `target`, which must be empty or absent."""
-    target.mkdir(parents=True, exist_ok=True)
-    install(SOURCE / "requirements.txt", target, architectures)
-    leave_out(target)
+    recipe = [REQUIREMENTS, *HERE.glob("*.py"), *HERE.glob("*.toml")]
+    libraries = cache.kept(partial(_make_libraries, architectures=architectures), recipe, *architectures)
+    shutil.copytree(libraries, target, dirs_exist_ok=True)
     add_ours(SOURCE, target)
+    leave_out_unless_imported(target)
     require_everything(target)
-    for path in sorted(target.rglob("*.so")):
-        strip(path)
     if is_builders():
-        compile_tree(target, Edits())
+        compile_ours(target)
     else:
         _say_no_bytecode()
     _settle(target)
+
+
+def _make_libraries(target: Path, architectures: list[str]) -> None:
+    install(REQUIREMENTS, target, architectures)
+    leave_out(target)
+    for path in target.rglob("*.so"):
+        strip(path)
+    if is_builders():
+        compile_libraries(target, Edits())
 
 
 def _say_no_bytecode() -> None:
@@ -54,7 +67,7 @@ def _settle(target: Path) -> None:
 
 def main() -> None:
     """Read the command line and build."""
-    parser = argparse.ArgumentParser(prog="artefact", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="artefact", description=str(__doc__).partition("\n")[0])
     parser.add_argument("target", type=Path, help="an empty or absent directory; SAM's ARTIFACTS_DIR")
     parser.add_argument("--architecture", action="append", choices=sorted(PLATFORMS), help="default: all")
     given = parser.parse_args()

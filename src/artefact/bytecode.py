@@ -1,7 +1,7 @@
 """Compiles a tree for the runtime: bytecode that is never checked against its source, edited as edits.toml says.
 
-The sources stay beside it: tracebacks show their lines, and a Python of another version still finds its way.
-Unchecked hash-based pycs: https://peps.python.org/pep-0552/
+Our own sources stay beside theirs; of the libraries there is only bytecode, which halves what is uploaded and unpacked.
+Tracebacks name a library's file and line all the same. Unchecked hash-based pycs: https://peps.python.org/pep-0552/
 """
 
 import ast
@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from artefact.contents import OURS
 from artefact.deferral import CannotDeferError, defer
 
 HASH_BASED_UNCHECKED = 0b01
@@ -52,17 +51,24 @@ def _version(artefact: Path, module: str) -> str:
     return found.stem.rpartition("-")[2]
 
 
-def compile_tree(artefact: Path, edits: Edits) -> int:
-    """Compile every module in `artefact`; return how many bytecode files there are now."""
-    modules = dict(_modules(artefact))
-    for path, module in modules.items():
+def compile_libraries(libraries: Path, edits: Edits) -> None:
+    """Put bytecode in the place of each module's source. Raises CannotDeferError where an edit does not fit."""
+    for path, module in list(_modules(libraries)):
         source = path.read_bytes()
-        tree = edits.apply(artefact, module, source.decode(), is_package=path.name == "__init__.py")
-        if module.partition(".")[0] not in OURS:
-            _drop_docstrings(tree)
-        _write(path, source, tree, f"{DEPLOYED_AT}/{path.relative_to(artefact)}")
+        tree = edits.apply(libraries, module, source.decode(), is_package=path.name == "__init__.py")
+        _drop_docstrings(tree)
+        path.with_suffix(".pyc").write_bytes(_bytecode(source, tree, _deployed(libraries, path)))
+        path.unlink()
     edits.require_done()
-    return len(modules)
+
+
+def compile_ours(artefact: Path) -> None:
+    """Put bytecode beside each source that is there."""
+    for path, _ in _modules(artefact):
+        source = path.read_bytes()
+        target = Path(importlib.util.cache_from_source(str(path)))
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(_bytecode(source, ast.parse(source), _deployed(artefact, path)))
 
 
 def _modules(artefact: Path) -> Iterator[tuple[Path, str]]:
@@ -71,17 +77,19 @@ def _modules(artefact: Path) -> Iterator[tuple[Path, str]]:
         yield path, ".".join(parts[:-1] if path.name == "__init__.py" else parts)
 
 
+def _deployed(artefact: Path, path: Path) -> str:
+    return f"{DEPLOYED_AT}/{path.relative_to(artefact)}"
+
+
 def _drop_docstrings(tree: ast.Module) -> None:
-    """Leave out the libraries' documentation: a quarter of what is read at each start, and kept in memory."""
+    """Leave out the libraries' documentation, which is read at each start and kept in memory."""
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
             del node.body[0]
             node.body = node.body or [ast.Pass()]
 
 
-def _write(path: Path, source: bytes, tree: ast.Module, name: str) -> None:
+def _bytecode(source: bytes, tree: ast.Module, name: str) -> bytes:
     code = compile(ast.fix_missing_locations(tree), name, "exec", dont_inherit=True)
     header = importlib.util.MAGIC_NUMBER + HASH_BASED_UNCHECKED.to_bytes(4, "little")
-    target = Path(importlib.util.cache_from_source(str(path)))
-    target.parent.mkdir(exist_ok=True)
-    target.write_bytes(header + importlib.util.source_hash(source) + marshal.dumps(code))
+    return header + importlib.util.source_hash(source) + marshal.dumps(code)

@@ -1,14 +1,14 @@
-"""What of the installed libraries is left out, each with its reason; and the check that nothing needed is among it."""
+"""What an artefact holds of the libraries, and of ours; and the check that nothing that our code needs is missing."""
 
 import ast
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from artefact.runtime import PROVIDED
 
-LEFT_OUT = (
+NEVER_NEEDED = (
     # for editors and compilers
     "**/*.pyi",
     "**/py.typed",
@@ -25,24 +25,37 @@ LEFT_OUT = (
     "*.dist-info/WHEEL",
     "*.dist-info/top_level.txt",
     "*.dist-info/entry_points.txt",
-    # the libraries' own tests, generators and pages
+    # the libraries' own tests and generators
     "alembic/templates",
     "alembic/testing",
-    "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
     "mako/ext",
     "mako/testing",
     "sqlalchemy/testing",
-    # what another library, database or driver would need
-    "aws_xray_sdk/ext",
-    "pg8000/native.py",
-    "pydantic/v1",
-    "sqlalchemy/dialects/mssql",
-    "sqlalchemy/dialects/mysql",
-    "sqlalchemy/dialects/oracle",
-    "sqlalchemy/dialects/sqlite",
     # the system's own time zones serve
     "dateutil/zoneinfo/*.tar.gz",
 )
+
+UNLESS_IMPORTED = (
+    "aws_lambda_powertools.utilities.auth_alpha",
+    "aws_lambda_powertools.utilities.batch",
+    "aws_lambda_powertools.utilities.circuit_breaker",
+    "aws_lambda_powertools.utilities.data_masking",
+    "aws_lambda_powertools.utilities.feature_flags",
+    "aws_lambda_powertools.utilities.idempotency",
+    "aws_lambda_powertools.utilities.kafka",
+    "aws_lambda_powertools.utilities.parser",
+    "aws_lambda_powertools.utilities.streaming",
+    "aws_lambda_powertools.utilities.validation",
+    "aws_xray_sdk.ext",
+    "pg8000.native",
+    "pydantic.v1",
+    "sqlalchemy.dialects.mssql",
+    "sqlalchemy.dialects.mysql",
+    "sqlalchemy.dialects.oracle",
+    "sqlalchemy.dialects.sqlite",
+    "sqlalchemy.ext.asyncio",
+)
+"""Modules that nothing here loads: left out where our code does not import them by name."""
 
 OURS = ("db", "handlers", "migrations", "records")
 
@@ -51,11 +64,24 @@ class MissingModuleError(Exception):
     """Our code imports what is not in the artefact; the message names both."""
 
 
-def leave_out(artefact: Path) -> None:
-    """Remove what no function imports."""
-    for pattern in LEFT_OUT:
-        for path in sorted(artefact.glob(pattern)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+def leave_out(libraries: Path) -> None:
+    """Remove what no function ever needs."""
+    for pattern in NEVER_NEEDED:
+        _remove(libraries.glob(pattern))
+
+
+def leave_out_unless_imported(artefact: Path) -> None:
+    """Remove the modules of UNLESS_IMPORTED that our code, already there, does not ask for."""
+    imported = {f"{name}." for _, module, taken in _imports(artefact) for name in (module, *taken)}
+    for name in UNLESS_IMPORTED:
+        if not any(module.startswith(f"{name}.") for module in imported):
+            path = artefact.joinpath(*name.split("."))
+            _remove([path, path.with_suffix(".py"), path.with_suffix(".pyc")])
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in sorted(path for path in paths if path.exists()):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def add_ours(source: Path, artefact: Path) -> None:
@@ -66,20 +92,23 @@ def add_ours(source: Path, artefact: Path) -> None:
 
 def require_everything(artefact: Path) -> None:
     """Raise MissingModuleError where our code imports a module, anywhere in it, that functions will not find."""
-    for name in OURS:
-        for path in sorted((artefact / name).rglob("*.py")):
-            for module in _imported(ast.parse(path.read_bytes())):
-                if not _is_there(artefact, module):
-                    where = path.relative_to(artefact)
-                    raise MissingModuleError(f"{where} imports {module}, which the artefact has not: see contents.py")
+    for path, module, _ in _imports(artefact):
+        if not _is_there(artefact, module):
+            where = path.relative_to(artefact)
+            raise MissingModuleError(
+                f"{where} imports {module}, which the artefact has not: is it pinned in requirements.txt, or left out "
+                f"by artefact/contents.py?"
+            )
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
+def _imports(artefact: Path) -> Iterator[tuple[Path, str, list[str]]]:
+    """Yield each file of ours with each module that it imports, anywhere in it, and what it takes, as if modules too."""
+    for path in sorted(path for name in OURS for path in (artefact / name).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                yield from ((path, alias.name, []) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield path, node.module, [f"{node.module}.{alias.name}" for alias in node.names]
 
 
 def _is_there(artefact: Path, module: str) -> bool:
@@ -87,4 +116,4 @@ def _is_there(artefact: Path, module: str) -> bool:
     if top in sys.stdlib_module_names or top in PROVIDED:
         return True
     path = artefact.joinpath(*module.split("."))
-    return path.is_dir() or path.with_suffix(".py").exists() or any(path.parent.glob(f"{path.name}.*.so"))
+    return path.is_dir() or any(path.parent.glob(f"{path.name}.*"))
