@@ -45,7 +45,7 @@ def _make_libraries(target: Path, architectures: list[str]) -> None:
     for path in target.rglob("*.so"):
         strip(path)
     if is_builders():
-        compile_libraries(target, Edits())
+        compile_libraries(target, Edits((HERE / "edits.toml").read_text()))
 
 
 def _say_no_bytecode() -> None:

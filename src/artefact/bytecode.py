@@ -22,8 +22,9 @@ DEPLOYED_AT = "/var/task"
 class Edits:
     """What edits.toml says, to be carried out once each."""
 
-    def __init__(self, table: Path = Path(__file__).with_name("edits.toml")) -> None:
-        read = tomllib.loads(table.read_text())
+    def __init__(self, table: str) -> None:
+        """Read a table in the form of edits.toml."""
+        read = tomllib.loads(table)
         self._deferred: dict[str, list[str]] = read["deferred"]
         self._replaced: dict[str, list[str]] = read["replaced"]
 

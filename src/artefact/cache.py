@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -30,7 +31,8 @@ def kept(make: Callable[[Path], None], depends_on: list[Path], *also: str) -> Pa
         scratch = Path(mkdtemp(dir=root))
         try:
             make(scratch)
-            scratch.rename(found)
+            with suppress(OSError):  # somebody else was faster
+                scratch.rename(found)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return found

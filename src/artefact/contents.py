@@ -102,7 +102,7 @@ def require_everything(artefact: Path) -> None:
 
 
 def _imports(artefact: Path) -> Iterator[tuple[Path, str, list[str]]]:
-    """Yield each file of ours with each module that it imports, anywhere in it, and what it takes, as if modules too."""
+    """Yield each file of ours with each module that it imports, anywhere in it, and the names that it takes of it."""
     for path in sorted(path for name in OURS for path in (artefact / name).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):

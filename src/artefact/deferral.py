@@ -142,24 +142,25 @@ class _Uses(ast.NodeVisitor):
     functions: list[Definition] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
 
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802 - ast.NodeVisitor's name
+    def visit_Name(self, node: ast.Name) -> None:
         if node.id == self.name:
             self.lines.append(node.lineno)
 
-    def visit_FunctionDef(self, node: Definition) -> None:  # noqa: N802 - ast.NodeVisitor's name
+    def visit_FunctionDef(self, node: Definition) -> None:
         for part in self._evaluated_at_import(node):
             self.visit(part)
+        self.lines += [one.lineno for one in ast.walk(node) if isinstance(one, ast.arg) and one.arg == self.name]
         if any(isinstance(inner, ast.Name) and inner.id == self.name for part in node.body for inner in ast.walk(part)):
             self.functions.append(node)
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - ast.NodeVisitor's name
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:  # noqa: N802 - ast.NodeVisitor's name
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         parts = [node.value] if self.annotations_are_text else [node.annotation, node.value]
         for part in filter(None, parts):
             self.visit(part)
 
-    def visit_If(self, node: ast.If) -> None:  # noqa: N802 - ast.NodeVisitor's name
+    def visit_If(self, node: ast.If) -> None:
         for part in [node.test, *node.body, *node.orelse]:
             if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" and part in node.body):
                 self.visit(part)

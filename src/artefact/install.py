@@ -21,16 +21,16 @@ def install(requirements: Path, target: Path, architectures: Iterable[str]) -> N
     """
     with TemporaryDirectory() as scratch:
         pins = Path(scratch, "requirements.txt")
-        pins.write_text("".join(_not_provided(requirements.read_text())))
-        running = [_pip(pins, Path(scratch, name), PLATFORMS[name]) for name in architectures]
-        for process in running:
-            if "" != (complaint := process.communicate()[1]) and process.returncode:
+        pins.write_text("".join(not_provided(requirements.read_text())))
+        running = {name: _pip(pins, Path(scratch, name), PLATFORMS[name]) for name in architectures}
+        for name, process in running.items():
+            _, complaint = process.communicate()
+            if process.returncode:
                 raise InstallError(complaint)
-        for name in architectures:
             shutil.copytree(Path(scratch, name), target, dirs_exist_ok=True)
 
 
-def _not_provided(requirements: str) -> Iterator[str]:
+def not_provided(requirements: str) -> Iterator[str]:
     """Yield the lines of the requirements that the runtime does not bring along; a pin's own are indented."""
     wanted = True
     for line in requirements.splitlines(keepends=True):
@@ -46,4 +46,4 @@ def _pip(requirements: Path, target: Path, platform: str) -> subprocess.Popen[st
     platforms = ["--platform", f"manylinux2014_{platform}", "--platform", f"manylinux_2_28_{platform}"]
     exactly = ["--require-hashes", "--no-deps", "--no-compile", "--quiet", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "install", *where, *wheels, *platforms, *exactly]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603 - pip, with our own arguments

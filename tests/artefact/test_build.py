@@ -1,0 +1,118 @@
+"""The artefact that `sam build` makes: complete, compiled, the same each time, for both processors."""
+
+import hashlib
+import importlib.util
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from artefact import cache, runtime
+from artefact.runtime import PLATFORMS, VERSION
+from tests.artefact.building import ROOT, build
+
+TESTS_OF_HANDLERS = ["test_health_api.py", "test_records_api.py", "test_events.py", "test_migrations.py"]
+UPLOAD_LIMIT_BYTES = 9_300_000
+"""What the plain artefact weighs zipped, with botocore left out of it too."""
+
+
+def files(artefact: Path) -> dict[str, str]:
+    """Return each file's mode, time and digest."""
+    return {
+        str(path.relative_to(artefact)): f"{path.stat().st_mode:o} {path.stat().st_mtime} "
+        + hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(artefact.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_tests_of_the_handlers_pass_out_of_it(artefact: Path, runtime_python: Path) -> None:
+    """On the runtime's Python, every package that the artefact carries coming from the artefact."""
+    tests = [str(ROOT / "tests/integration" / name) for name in TESTS_OF_HANDLERS]
+    plugin = ["-p", "tests.artefact.provenance", "--artefact", str(artefact), "-p", "no:cacheprovider"]
+    path = ["-o", f"pythonpath={artefact} {ROOT}"]
+    done = subprocess.run(
+        [runtime_python, "-P", "-m", "pytest", "-q", *plugin, *path, *tests],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+
+
+def test_the_same_sources_give_the_same_bytes(artefact: Path, tmp_path: Path) -> None:
+    """Built again from nothing, in another directory, each file has the same content, mode and time."""
+    source = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    again = build(tmp_path / "again", source, tmp_path / "cache")
+    assert files(again) == files(artefact)
+
+
+def test_every_module_has_bytecode_that_is_never_checked(artefact: Path) -> None:
+    """PEP 552's flags 0b01 and the runtime's magic number; no library's source, and of ours both."""
+    compiled = list(artefact.rglob("*.pyc"))
+    assert len(compiled) > 500
+    assert {path.read_bytes()[4:8] for path in compiled} == {b"\x01\x00\x00\x00"}
+    assert len({path.read_bytes()[:4] for path in compiled}) == 1
+    sources = {path.relative_to(artefact).parts[0] for path in artefact.rglob("*.py")}
+    assert sources == {"db", "handlers", "migrations", "records"}
+    for path in artefact.rglob("*.py"):
+        assert (path.parent / "__pycache__" / f"{path.stem}.cpython-{VERSION.replace('.', '')}.pyc").exists()
+
+
+def test_nothing_of_the_builders_machine_is_in_it(artefact: Path) -> None:
+    """No file names the directory that it was built in, or the builder's home."""
+    for path in artefact.rglob("*.py*"):
+        content = path.read_bytes()
+        assert str(ROOT).encode() not in content
+        assert str(cache.directory()).encode() not in content
+
+
+def test_it_runs_on_both_processors(artefact: Path) -> None:
+    """Each compiled module is there for x86_64 and arm64, so that Architecture is a parameter of the deployment."""
+    compiled = [path.relative_to(artefact).as_posix() for path in artefact.rglob("*.so")]
+    by_platform = [
+        {name.replace(platform, "") for name in compiled if platform in name} for platform in PLATFORMS.values()
+    ]
+    assert by_platform[0] == by_platform[1]
+    assert len(by_platform[0]) > 8
+
+
+def test_it_is_no_larger_than_the_plain_one(artefact: Path, tmp_path: Path) -> None:
+    """Bytecode and two processors' modules weigh less, zipped, than the sources and one processor's."""
+    path = tmp_path / "artefact.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in files(artefact):
+            archive.write(artefact / name, name)
+    assert path.stat().st_size < UPLOAD_LIMIT_BYTES
+
+
+def test_another_python_builds_without_bytecode_and_says_so(
+    tmp_path: Path, runtime_python: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The artefact works all the same, only slower; the message says what to do."""
+    monkeypatch.setattr(runtime, "PYTHON", (3, 0))
+    monkeypatch.setattr(sys, "argv", ["artefact", str(tmp_path / "task"), "--architecture", "x86_64"])
+    monkeypatch.setenv(cache.ROOT_VARIABLE, str(ROOT / ".cache" / "plain"))
+    runpy.run_module("artefact", run_name="__main__")
+    assert "no bytecode" in (said := capfd.readouterr().err)
+    assert f"Build with Python {VERSION}" in said
+    assert not list((tmp_path / "task").rglob("*.pyc"))
+    program = "import db; from aws_lambda_powertools.event_handler import AppSyncResolver"
+    environ = {"PYTHONPATH": str(tmp_path / "task"), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([runtime_python, "-c", program], check=True, env=environ)
+
+
+def test_the_template_asks_for_the_python_that_is_compiled_for() -> None:
+    """Libraries come without sources: another runtime could not read them."""
+    assert f"Runtime: python{VERSION}\n" in (ROOT / "template.yaml").read_text()
+    assert f"RUNTIME := python{VERSION}\n" in (ROOT / "src/Makefile").read_text()
+    assert importlib.util.find_spec("artefact")
