@@ -3,12 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SAM_VENV := .venv-sam
-# The runtime's Python, if it is here; else the one that is here.
-RUNTIME := python3.13
-RUNTIME_PYTHON = $(shell .ci/python $(RUNTIME:python%=%))
-BUILD_PYTHON = $(or $(RUNTIME_PYTHON),$(shell $(PYTHON) -c 'import sys; print(sys._base_executable)'))
-BUILD_RUNTIME = python$(shell $(BUILD_PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-SAM = PATH="$(dir $(BUILD_PYTHON)):$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
+RUNTIME := 3.13
+RUNTIME_VENV := .venv-$(RUNTIME)
+SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
@@ -51,11 +48,15 @@ test: $(VENV)/.installed ## Run all tests
 versions: $(VENV)/.installed ## Run the fast tests under the other supported Pythons
 	@for version in 3.12 3.13; do $(MAKE) --no-print-directory .venv-$$version/.tested || exit 1; done
 
-.venv-%/.tested: requirements/dev.txt FORCE
-	@python=$$(.ci/python $*); \
-	if [ -z "$$python" ]; then echo "no Python $* here: not tested with it"; exit 0; fi; \
-	[ $(@D)/.installed -nt $< ] || { rm -rf $(@D) && $$python -m venv $(@D) && { $(call install,$(@D),$<); } && touch $(@D)/.installed; } && \
-	echo "with $$($(@D)/bin/python --version)" && $(@D)/bin/python -m pytest --quiet tests/unit tests/contract tests/integration
+.venv-%/.tested: FORCE
+	@if [ -z "$$(.ci/python $*)" ]; then echo "no Python $* here: not tested with it"; exit 0; fi; \
+	$(MAKE) --no-print-directory $(@D)/.installed && echo "with $$($(@D)/bin/python --version)" && \
+	$(@D)/bin/python -m pytest --quiet tests/unit tests/contract tests/integration
+
+.venv-%/.installed: requirements/dev.txt $(VENV)/.installed
+	@[ -n "$$(.ci/python $*)" ] || { echo "Python $* is needed, on the PATH or among pyenv's"; exit 1; }
+	@rm -rf $(@D) && $$(.ci/python $*) -m venv $(@D) && { $(call install,$(@D),$<); } && touch $@
+
 FORCE:
 
 check: $(VENV)/.installed $(SAM_VENV)/.installed ## Lint, types, import contracts, template
@@ -66,17 +67,14 @@ check: $(VENV)/.installed $(SAM_VENV)/.installed ## Lint, types, import contract
 	@$(SAM) validate --lint --region eu-central-1
 	@$(SAM_VENV)/bin/cfn-lint template.yaml
 
-build: $(SAM_VENV)/.installed ## Build what `sam deploy` deploys (needs the runtime's Python)
+build: $(SAM_VENV)/.installed ## Build what `sam deploy` deploys (bytecode needs the runtime's Python: src/Makefile)
 	@$(SAM) build
 
-# For this machine's processor and in a directory of its own, so that it can never be deployed by mistake.
-artefact: $(SAM_VENV)/.installed ## Build the functions for this machine and test what was built
-	@$(if $(RUNTIME_PYTHON),,echo "no $(RUNTIME), the runtime's Python, here: building with $(BUILD_RUNTIME) instead")
-	@mkdir -p .cache && sed 's/$(RUNTIME)/$(BUILD_RUNTIME)/' template.yaml >.cache/template.yaml
-	@$(SAM) build --template .cache/template.yaml --base-dir . --build-dir .cache/artefact --cache-dir .cache/sam \
-		--parameter-overrides Architecture=$(subst aarch64,arm64,$(shell uname -m)) >.cache/build.log 2>&1 \
+artefact: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Build the functions and test what was built
+	@mkdir -p .cache
+	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries $(SAM) build --build-dir .cache/artefact --cache-dir .cache/sam >.cache/build.log 2>&1 \
 		|| { cat .cache/build.log; exit 1; }
-	@ARTEFACT=.cache/artefact/RecordsFunction ARTEFACT_PYTHON=$(BUILD_PYTHON) $(BIN)/python -m pytest tests/artefact
+	@ARTEFACT=.cache/artefact/RecordsFunction ARTEFACT_PYTHON=$(CURDIR)/$(RUNTIME_VENV)/bin/python $(BIN)/python -m pytest tests/artefact
 
 format: $(VENV)/.installed ## Put the code in order
 	@$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """The built artefact, run by the runtime's Python as Lambda runs it: the artefact, the SDK, and nothing else.
 
-`make artefact` builds it and names it in ARTEFACT, and its Python in ARTEFACT_PYTHON.
+`make artefact` builds it and names it in ARTEFACT, and the runtime's Python, which has the tests' packages, in
+ARTEFACT_PYTHON.
 """
 
 import importlib.util
@@ -29,6 +30,12 @@ Run = Callable[..., Any]
 def artefact() -> Path:
     """The directory that would be zipped."""
     return Path(os.environ["ARTEFACT"]).resolve()
+
+
+@pytest.fixture(scope="session")
+def runtime_python() -> str:
+    """The runtime's Python, with all that the tests need."""
+    return str(Path(os.environ["ARTEFACT_PYTHON"]).absolute())
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from artefact.runtime import PROVIDED
 from tests.artefact.conftest import Run
 
 ROOT = Path(__file__).parents[2]
@@ -33,14 +34,17 @@ def test_every_module_can_be_imported_from_the_artefact(run: Run, artefact: Path
     """Nothing is missing, and nothing comes from elsewhere."""
     files = run("import_all", {})
     assert all(file.startswith(str(artefact)) for file in files)
-    tree = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src").rglob("*.py")}
+    tree = {str(path.relative_to(ROOT / "src")) for name in OURS for path in (ROOT / "src" / name).rglob("*.py")}
     assert tree <= {str(path.relative_to(artefact)) for path in artefact.rglob("*.py")}
 
 
 def test_the_artefact_carries_our_packages_and_the_locks(artefact: Path) -> None:
     """No test, no tool, no file of this machine goes to Lambda."""
     lines = (ROOT / "src" / "requirements.txt").read_text().splitlines()
-    locked = {line.split(" ")[0].replace("-", "_") for line in lines if "==" in line}
+    pins = [line.split(" ")[0] for line in lines if "==" in line]
+    locked = {pin.replace("-", "_") for pin in pins if pin.partition("==")[0] not in PROVIDED}
     distributions = {path.name.removesuffix(".dist-info").replace("-", "==") for path in artefact.glob("*.dist-info")}
     assert distributions == locked
-    assert {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} - {"__pycache__"} == OURS
+    in_tree = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert in_tree == OURS | {"artefact"}
+    assert not (artefact / "artefact").exists()

@@ -1,4 +1,4 @@
-"""The artefact that `sam build` makes: complete, compiled, the same each time, for both processors."""
+"""How the artefact is made: compiled, the same each time, for both processors."""
 
 import hashlib
 import importlib.util
@@ -31,7 +31,7 @@ def files(artefact: Path) -> dict[str, str]:
     }
 
 
-def test_the_tests_of_the_handlers_pass_out_of_it(artefact: Path, runtime_python: Path) -> None:
+def test_the_tests_of_the_handlers_pass_out_of_it(artefact: Path, runtime_python: str) -> None:
     """On the runtime's Python, every package that the artefact carries coming from the artefact."""
     tests = [str(ROOT / "tests/integration" / name) for name in TESTS_OF_HANDLERS]
     plugin = ["-p", "tests.artefact.provenance", "--artefact", str(artefact), "-p", "no:cacheprovider"]
@@ -96,7 +96,7 @@ def test_it_is_no_larger_than_the_plain_one(artefact: Path, tmp_path: Path) -> N
 
 
 def test_another_python_builds_without_bytecode_and_says_so(
-    tmp_path: Path, runtime_python: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, runtime_python: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The artefact works all the same, only slower; the message says what to do."""
     monkeypatch.setattr(runtime, "PYTHON", (3, 0))
