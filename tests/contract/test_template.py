@@ -95,7 +95,7 @@ def test_a_function_answers_before_api_gateway_gives_up() -> None:
 def test_the_runtimes_python_is_one_that_the_package_supports() -> None:
     """The artefact is built for the same Python everywhere."""
     assert template()["Globals"]["Function"]["Runtime"] == "python3.13"
-    assert "RUNTIME := python3.13\n" in (ROOT / "Makefile").read_text()
+    assert "RUNTIME := 3.13\n" in (ROOT / "Makefile").read_text()
 
 
 def test_each_function_has_its_own_role_log_group_and_limit() -> None:
