@@ -5,12 +5,13 @@ Knows nothing of Lambda.
 
 import json
 import secrets
+import ssl
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pg8000.native
 import trustme
-from sqlalchemy import text
 
 import migrations
 from db import Database, DatabaseSettings, Tls
@@ -51,7 +52,7 @@ class Application:
         """The settings with which the functions verify this server, or know that it has no TLS."""
         if self.certificates is None:
             return {"DB_TLS": Tls.INSECURE_LOCAL_ONLY}
-        return {"DB_TLS": Tls.VERIFY_FULL, "DB_TLS_CA": str(self.certificates.authority)}
+        return {"DB_TLS": Tls.VERIFY_FULL, "DB_TLS_CA": self.certificates.authority.read_text()}
 
     def secret(self) -> str:
         """Return the login as RDS would keep it.
@@ -62,10 +63,15 @@ class Application:
         return json.dumps({"engine": "postgres", **login, "dbname": ROLE})
 
     def create(self) -> None:
-        """Create role and database."""
-        with closing(self._database(self.server.url())) as database, database.autocommit() as connection:
-            connection.execute(text(f"create role {ROLE} login password '{self.password}'"))
-            connection.execute(text(f"create database {ROLE} owner {ROLE}"))
+        """Create role and database, as an administrator would: with a driver of their own, and no part of `db`."""
+        authority = ssl.create_default_context(cafile=self.certificates.authority) if self.certificates else False
+        server = self.server
+        administrator = pg8000.native.Connection(
+            "postgres", host="127.0.0.1", port=server.port, password=server.password, ssl_context=authority
+        )
+        with closing(administrator):
+            administrator.run(f"create role {ROLE} login password '{self.password}'")
+            administrator.run(f"create database {ROLE} owner {ROLE}")
 
     def migrate(self) -> None:
         """Bring the schema up to date."""

@@ -18,10 +18,9 @@ class PortTakenError(RuntimeError):
 
 
 class _RequestHandler(WSGIRequestHandler):
-    """Keeps connections open, and logs nothing: an application that has something to say says it itself."""
+    """Logs nothing: an application that has something to say says it itself."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are written apart: without it, each answer waits for an ACK
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
         """Forget the line."""
