@@ -5,7 +5,7 @@ Knows nothing of pools.
 
 from collections.abc import Callable, Mapping
 
-from db import protocol
+from db import lasting, protocol
 from db.deadline import Deadline
 from db.dial import Address
 from db.errors import LoginRefusedError, SlotwiseError
@@ -44,11 +44,11 @@ class Connector:
         """Say whether the server took the startup parameters; a pooler does not."""
         return not self._habits.refuse_parameters
 
-    def connect(self) -> protocol.Connection:
+    def connect(self) -> lasting.LastingConnection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
         return self._log_in(self._deadline())
 
-    def _log_in(self, deadline: Deadline) -> protocol.Connection:
+    def _log_in(self, deadline: Deadline) -> lasting.LastingConnection:
         """Try each login that the credentials know, once; after that stay away for a while."""
         self._refusals.require_pause_is_over()
         refusal: LoginRefusedError | None = None
@@ -64,7 +64,7 @@ class Connector:
         self._refusals.refused()
         raise refusal or LoginRefusedError("the credentials name nobody to log in as")
 
-    def _open(self, login: Login, deadline: Deadline) -> protocol.Connection:
+    def _open(self, login: Login, deadline: Deadline) -> lasting.LastingConnection:
         session = protocol.Session(
             address=Address(login.host, login.port, client_context(self._settings, login.host)),
             user=login.user,
@@ -74,14 +74,20 @@ class Connector:
         )
         soon = deadline.within(self._settings.connect_timeout_s)
         try:
-            return protocol.connect(session, deadline=soon, habits=self._habits, reserve_s=self._settings.reserve_s)
+            return lasting.connect(
+                session,
+                deadline=soon,
+                habits=self._habits,
+                reserve_s=self._settings.reserve_s,
+                silence_s=self._settings.silence_s,
+            )
         except SlotwiseError as error:
             raise without_frames(error)  # noqa: B904 - it is the same error
         except Exception as error:  # noqa: BLE001 - whatever a server's bytes lead to: frames below hold the password
             failure, cause = connect_failure(error), without_frames(error)
         raise failure from cause
 
-    def _accepted(self, login: Login, connection: protocol.Connection) -> protocol.Connection:
+    def _accepted(self, login: Login, connection: lasting.LastingConnection) -> lasting.LastingConnection:
         self._refusals.accepted()
         self._credentials.accepted(login)
         connection.login_version = login.version

@@ -13,11 +13,13 @@ from db.connector import Connector
 from db.credentials import credentials_from
 from db.deadline import Deadline
 from db.engine import build_engine
+from db.errors import SlotwiseError
 from db.failures import borrowing, kind_of
 from db.identity import Credentials
+from db.lasting import LastingConnection
 from db.member import Member
 from db.observation import Borrow, Observer, PoolState, Repeat, Silence
-from db.retry import repeat
+from db.retry import repeat, wait_for_server_s, wait_for_work_s
 from db.settings import DatabaseSettings
 
 if TYPE_CHECKING:
@@ -45,9 +47,20 @@ class Database:
     def engine(self) -> Engine:
         """The engine behind the borrows; for Alembic and tools."""
         member, connector = self._member, self._connector
-        engine = build_engine(self.settings.pool_size, lambda: member.with_slot(connector.connect), self.deadline)
+        engine = build_engine(self.settings.pool_size, lambda: member.with_slot(self._connect), self.deadline)
         member.attach(engine, lambda: connector.takes_parameters)
         return engine
+
+    def _connect(self) -> LastingConnection:
+        """Return a new connection; wait for a server that is starting up, and a little for one that is not there."""
+        deadline = self.deadline()
+        soon = deadline.within(self.settings.connect_timeout_s)
+
+        def wait_s(error: SlotwiseError, attempt: int) -> float | None:
+            left_s, left_to_connect_s = deadline.remaining_s(), soon.remaining_s()
+            return wait_for_server_s(error, attempt, left_s=left_s, left_to_connect_s=left_to_connect_s)
+
+        return repeat(self._connector.connect, wait_s=wait_s)
 
     @cached_property
     def _autocommit_engine(self) -> Engine:
@@ -83,16 +96,19 @@ class Database:
         at most `max_attempts` times and within the deadline. What `work` does besides the database it may do again.
         CommitUnknownError where the answer to COMMIT was lost and the server cannot be asked before the deadline.
         """
+        deadline, max_attempts = self.deadline(), self.settings.max_attempts
 
         def once() -> Result:
             with self.transaction() as connection:
                 return work(connection)
 
+        def wait_s(error: SlotwiseError, attempt: int) -> float | None:
+            return wait_for_work_s(error, attempt, max_attempts=max_attempts, left_s=deadline.remaining_s())
+
         return repeat(
             once,
-            deadline=self.deadline(),
-            max_attempts=self.settings.max_attempts,
-            repeating=lambda error, wait_s: self.observer.repeated(Repeat(kind=error.kind, wait_ms=wait_s * 1000)),
+            wait_s=wait_s,
+            repeating=lambda error, seconds: self.observer.repeated(Repeat(kind=error.kind, wait_ms=seconds * 1000)),
         )
 
     @contextmanager

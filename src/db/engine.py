@@ -12,10 +12,10 @@ import db.dialect  # noqa: F401 - registers postgresql+slotwise
 from db.borrows import CONNECT_MS
 from db.checkin import clean_on_return
 from db.deadline import Deadline
-from db.protocol import Connection
+from db.lasting import LastingConnection
 
 
-def build_engine(pool_size: int, connect: Callable[[], Connection], deadline: Callable[[], Deadline]) -> Engine:
+def build_engine(pool_size: int, connect: Callable[[], LastingConnection], deadline: Callable[[], Deadline]) -> Engine:
     """Return an engine that keeps `pool_size` connections (0: none), opened with `connect`; opens nothing yet.
 
     Each checkout is bounded by what `deadline` returns then.
@@ -28,12 +28,13 @@ def build_engine(pool_size: int, connect: Callable[[], Connection], deadline: Ca
         _dialect: object, entry: ConnectionPoolEntry, _args: object, _options: object
     ) -> DBAPIConnection:
         began = time.monotonic()
-        connection: DBAPIConnection = connect()
+        connection = connect()
+        connection.reopen = connect
         entry.info[CONNECT_MS] = (time.monotonic() - began) * 1000
         return connection
 
-    def bound(connection: Connection, _entry: ConnectionPoolEntry, _proxy: object) -> None:
-        connection.deadline = deadline()
+    def bound(connection: LastingConnection, _entry: ConnectionPoolEntry, _proxy: object) -> None:
+        connection.lend(deadline())
 
     event.listen(engine, "do_connect", open_connection)
     event.listen(engine, "checkout", bound)

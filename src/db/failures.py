@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
 from db.protocol import is_broken, sqlstate_of
+from db.server_errors import ClosedError
 
 
 def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> SlotwiseError | None:
@@ -17,7 +18,9 @@ def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> Slo
     origin = _origin(error)
     if found := error_for(sqlstate_of(origin)):
         return found(f"{found.__doc__} SQLSTATE {sqlstate_of(origin)}")
-    return when_broken(when_broken.__doc__) if is_broken(origin) else None
+    # A handler that goes on after it has lost the connection is told the same again, by one of the last two.
+    is_lost = is_broken(origin) or isinstance(origin, ClosedError | PendingRollbackError)
+    return when_broken(when_broken.__doc__) if is_lost else None
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -47,8 +47,7 @@ class Flights(Replies):
         transport = self.transport()
         bound = deadline or self.deadline
         bound.require("ask the database")
-        transport.deadline = bound
-        transport.late = self._stop_statement
+        self.bound_flight(transport, bound)
         transport.write(messages)
         try:
             transport.flush()
@@ -57,6 +56,11 @@ class Flights(Replies):
         except BaseException:
             self._give_up()
             raise
+
+    def bound_flight(self, transport: Transport, deadline: Deadline) -> None:
+        """Say until when the flight may take, and what happens then."""
+        transport.deadline = deadline
+        transport.late = self._stop_statement
 
     def read(self, contexts: Sequence[Context]) -> None:
         """Read what is answered to a flight, up to one ReadyForQuery; each context keeps its own error."""

@@ -97,6 +97,8 @@ class DatabaseSettings:
     """Seconds to wait at most for a slot on a server that has none left."""
     fleet_slots: int | None = _setting("DB_FLEET_SLOTS", None, _number(int, 1, 100_000))
     """Slots that this role may count on where others use the same server; PostgreSQL's limits by default."""
+    silence_s: float = _setting("DB_SILENCE_S", 2.0, _number(float, 0.1, 60))
+    """Seconds that a server may give no sign of life while it is asked; a half-open connection is given up then."""
     max_attempts: int = _setting("DB_MAX_ATTEMPTS", 5, _number(int, 1, 100))
     """How often run_transaction runs its work at most."""
     application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")

@@ -36,6 +36,8 @@ class Transport:
         self.deadline = deadline
         self.late: Callable[[], Deadline] = never_later
         """Asked when the deadline passes while waiting: returns the deadline from then on, or raises."""
+        self.received_bytes = 0
+        """All that came so far."""
         self._out = bytearray()
         self._in = b""
         self._at = 0
@@ -124,6 +126,7 @@ class Transport:
             raise DisconnectedError("the server closed the connection")
         self._chunks.append(chunk)
         self._chunk_bytes += len(chunk)
+        self.received_bytes += len(chunk)
         return True
 
     def _wait(self, poller: select.poll) -> int:

@@ -1,11 +1,13 @@
 """Run again or give up, as a table, and the loop around it."""
 
+from socket import gaierror
+from ssl import SSLError
+
 import pytest
 
 from db import (
     ConflictError,
     ConnectionLostError,
-    Deadline,
     DeadlineExceededError,
     LoginRefusedError,
     NestedBorrowError,
@@ -15,13 +17,14 @@ from db import (
     UnreachableError,
 )
 from db.errors import CommitUnknownError
-from db.retry import LONGEST_WAIT_S, repeat, wait_before_next_s
+from db.retry import LONGEST_WAIT_S, repeat, wait_for_server_s, wait_for_work_s
+from db.server_errors import DisconnectedError
 
 
 @pytest.mark.parametrize("error", [ConflictError, ConnectionLostError, ReadOnlyError, UnreachableError])
 def test_what_committed_nothing_is_repeated(error: type[SlotwiseError]) -> None:
     """The transaction did not happen, and may the next time."""
-    assert wait_before_next_s(error(), attempt=1, max_attempts=2, left_s=1, draw=lambda: 0.5) == 0.01
+    assert wait_for_work_s(error(), 1, max_attempts=2, left_s=1, draw=lambda: 0.5) == 0.01
 
 
 @pytest.mark.parametrize(
@@ -32,12 +35,11 @@ def test_what_committed_nothing_is_repeated(error: type[SlotwiseError]) -> None:
         LoginRefusedError(),
         NestedBorrowError(),
         SaturatedError(),
-        ValueError(),
     ],
 )
-def test_what_may_have_been_committed_or_waited_for_is_not(error: Exception) -> None:
+def test_what_may_have_been_committed_or_waited_for_is_not(error: SlotwiseError) -> None:
     """A commit in doubt is never repeated; a slot was waited for already."""
-    assert wait_before_next_s(error, attempt=1, max_attempts=2, left_s=1) is None
+    assert wait_for_work_s(error, 1, max_attempts=2, left_s=1) is None
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_what_may_have_been_committed_or_waited_for_is_not(error: Exception) -> 
 )
 def test_the_wait_doubles_up_to_a_limit(attempt: int, left_s: float, expected: float | None) -> None:
     """Bounded by the longest wait, by the deadline, and by the count."""
-    wait_s = wait_before_next_s(ConflictError(), attempt=attempt, max_attempts=10, left_s=left_s, draw=lambda: 1.0)
+    wait_s = wait_for_work_s(ConflictError(), attempt, max_attempts=10, left_s=left_s, draw=lambda: 1.0)
     assert wait_s == expected
 
 
@@ -71,8 +73,7 @@ def test_work_that_succeeds_in_the_end_is_returned() -> None:
 
     result = repeat(
         work,
-        deadline=Deadline.after(10),
-        max_attempts=5,
+        wait_s=lambda _error, _attempt: 0.0,
         repeating=lambda error, _wait_s: told.append(error),
         sleep=lambda _: None,
     )
@@ -88,5 +89,32 @@ def test_work_that_never_succeeds_ends_with_its_own_error() -> None:
         raise ConflictError("again")
 
     with pytest.raises(ConflictError, match="again"):
-        repeat(work, deadline=Deadline.after(10), max_attempts=3, repeating=lambda *_: None, sleep=lambda _: None)
+        repeat(work, wait_s=lambda _error, attempt: 0.0 if attempt < 3 else None, sleep=lambda _: None)
     assert len(attempts) == 3
+
+
+def unreachable(cause: Exception) -> UnreachableError:
+    error = UnreachableError()
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "left_s", "left_to_connect_s", "expected"),
+    [
+        (unreachable(DisconnectedError("refused")), 9.0, 5.0, 0.02),
+        (unreachable(DisconnectedError("refused")), 9.0, 0.0, None),
+        (unreachable(DisconnectedError("starting", {"C": "57P03"})), 9.0, 0.0, 0.02),
+        (unreachable(DisconnectedError("starting", {"C": "57P03"})), 0.0, 0.0, None),
+        (unreachable(SSLError()), 9.0, 5.0, None),
+        (unreachable(gaierror()), 9.0, 5.0, None),
+        (SaturatedError(), 9.0, 5.0, None),
+        (LoginRefusedError(), 9.0, 5.0, None),
+    ],
+)
+def test_a_server_is_waited_for_as_long_as_it_makes_sense(
+    error: SlotwiseError, left_s: float, left_to_connect_s: float, expected: float | None
+) -> None:
+    """One that says it starts up, up to the deadline; one that is not there, as long as a connect may take."""
+    found = wait_for_server_s(error, 1, left_s=left_s, left_to_connect_s=left_to_connect_s, draw=lambda: 1.0)
+    assert found == expected

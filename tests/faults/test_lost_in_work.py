@@ -1,0 +1,197 @@
+"""Rows 2, 3, 11, 12, 14 and 22: a connection that dies at work; nothing is lost, and nothing done twice."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError
+from local.postgres import PostgresServer
+from tests.faults.proxy import Action, Direction, Fault, Proxy
+from tests.faults.server import backends, crash_backend, run, terminate
+
+INSERT = text("insert into lost_in_work (n) values (1)")
+
+
+@pytest.fixture(autouse=True)
+def table(postgres: PostgresServer) -> None:
+    run(postgres, "drop table if exists lost_in_work")
+    run(postgres, "create table lost_in_work (n int)")
+
+
+def applied(postgres: PostgresServer) -> int:
+    [[count]] = run(postgres, "select count(*) from lost_in_work")
+    return int(count)
+
+
+def insert(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(INSERT)
+
+
+class Once:
+    """Does something the first time that it is called."""
+
+    def __init__(self, what: Callable[[], object]) -> None:
+        self._what = what
+        self.calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.calls == 1:
+            self._what()
+
+
+ENDS: dict[str, Callable[[PostgresServer, Proxy], object]] = {
+    "57P01": lambda postgres, _: terminate(postgres, "application_name = 'proxied'"),
+    "RST": lambda _, proxy: proxy.end(Action.RESET),
+    "FIN": lambda _, proxy: proxy.end(Action.CLOSE),
+    "silence": lambda _, proxy: proxy.end(Action.SWALLOW),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_work_is_repeated_when_the_connection_dies_in_it(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, end: str
+) -> None:
+    """Rows 3, 11 and 12: between two statements of run_transaction; the work runs again, its first run left nothing."""
+    dies = Once(lambda: ENDS[end](postgres, proxy))
+
+    def work(connection: Connection) -> int:
+        connection.execute(INSERT)
+        dies()
+        connection.execute(INSERT)
+        return dies.calls
+
+    assert proxied.run_transaction(work) == 2
+    assert applied(postgres) == 2
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_transaction_that_dies_ends_in_a_typed_error(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, end: str
+) -> None:
+    """Rows 3, 11 and 12: without run_transaction its results have been seen, so the handler is told; nothing stays."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        ENDS[end](postgres, proxy)
+        connection.execute(INSERT)
+    assert applied(postgres) == 0
+    insert(proxied)
+    assert applied(postgres) == 1
+
+
+def test_a_handler_that_goes_on_without_its_connection_is_told_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 11: an error that was swallowed does not become a commit of half the work."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        proxy.end()
+        with pytest.raises(DBAPIError):
+            connection.execute(INSERT)
+    assert applied(postgres) == 0
+
+
+CUTS = [
+    *((Action.SWALLOW, 0), (Action.STOP, 0)),  # later a sign of life has been given: the deadline is the bound
+    *((action, after_bytes) for action in (Action.RESET, Action.CLOSE) for after_bytes in (0, 1, 4, 5, 30)),
+]
+
+
+@pytest.mark.parametrize(("action", "after_bytes"), CUTS)
+def test_a_first_flight_whose_reply_is_cut_is_sent_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int
+) -> None:
+    """Rows 11, 12 and 22: nobody has seen a result and nothing can have been committed: invisible."""
+    with proxied.transaction() as connection:
+        proxy.inject(Fault(action, after_bytes=after_bytes))
+        connection.execute(INSERT)
+    assert applied(postgres) == 1
+
+
+@pytest.mark.parametrize("after_bytes", [0, 40, 100])
+def test_a_first_flight_that_is_cut_on_its_way_is_sent_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, after_bytes: int
+) -> None:
+    """Rows 11 and 22: the server has got a part of it, or nothing."""
+    with proxied.transaction() as connection:
+        proxy.inject(Fault(Action.RESET, Direction.TO_SERVER, after_bytes=after_bytes))
+        connection.execute(INSERT)
+    assert applied(postgres) == 1
+
+
+def test_a_read_in_autocommit_is_sent_again(proxied: Database, proxy: Proxy) -> None:
+    """Row 11: a SELECT that calls nothing can be asked twice, wherever in the borrow it stands."""
+    with proxied.autocommit() as connection:
+        for _ in range(2):
+            proxy.inject(Fault(Action.RESET))
+            assert connection.scalar(text("select count(*) from lost_in_work")) == 0
+
+
+def test_a_write_in_autocommit_is_never_sent_again(proxied: Database, postgres: PostgresServer, proxy: Proxy) -> None:
+    """Row 21: it was its own transaction and may have been committed: the handler is told that this is not known."""
+    with pytest.raises(CommitUnknownError), proxied.autocommit() as connection:
+        proxy.inject(Fault(Action.RESET))
+        connection.execute(INSERT)
+    assert applied(postgres) == 1
+
+
+def test_the_overall_deadline_holds_against_a_trickle(
+    proxied: Database, proxy: Proxy, noticed: Callable[[int, float, float], None]
+) -> None:
+    """Row 14: a byte a second is a sign of life each time; the deadline is one for all of them."""
+    bound_s = 2.0
+    began = time.monotonic()
+    with (
+        pytest.raises(DeadlineExceededError),
+        proxied.invocation((bound_s + proxied.settings.reserve_s) * 1000),
+        proxied.transaction() as connection,
+    ):
+        proxy.inject(Fault(Action.TRICKLE, seconds=1.0))
+        connection.execute(text("select repeat('x', 1000)"))
+    noticed(14, time.monotonic() - began, bound_s + proxied.settings.reserve_s)
+
+
+def test_a_crash_of_the_server_is_survived(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int
+) -> None:
+    """Row 2: 57P02 in the work, then 57P03 while the server recovers: waited for, and the work runs again."""
+    run(fault_server, "create table if not exists crashed (n int)")
+    run(fault_server, "truncate crashed")
+    database = make_database(fault_server.url(), pool_size=pool_size)
+    crashes = Once(lambda: crash_backend(fault_server))
+
+    def work(connection: Connection) -> None:
+        connection.execute(text("insert into crashed values (1)"))
+        crashes()
+        connection.execute(text("insert into crashed values (1)"))
+
+    database.run_transaction(work)
+    assert run(fault_server, "select count(*) from crashed") == [(2,)]
+
+
+def test_a_later_borrower_never_reads_an_earlier_reply(proxied: Database, proxy: Proxy) -> None:
+    """Row 22: whatever byte of a reply the stream ends at, the next borrower gets its own rows."""
+    with proxied.autocommit() as connection:
+        connection.execute(text("select 1"))
+    before = proxy.traffic().to_client
+    with proxied.autocommit() as connection:
+        connection.execute(text("select 'mine' from generate_series(1, 3)")).all()
+    length = proxy.traffic().to_client - before
+    for after_bytes in range(0, min(length, 300), 7):
+        with proxied.autocommit() as connection:
+            proxy.inject(Fault(Action.RESET, after_bytes=after_bytes))
+            connection.execute(text("select 'mine' from lost_in_work")).all()
+        with proxied.autocommit() as connection:
+            assert connection.scalar(text("select 'yours'")) == "yours"
+
+
+def test_a_dead_backend_leaves_no_session_behind(proxied: Database, postgres: PostgresServer, proxy: Proxy) -> None:
+    """Row 11: what replaces a dead connection is one connection, not two."""
+    insert(proxied)
+    proxy.end()
+    insert(proxied)
+    assert len(backends(postgres, "application_name = 'proxied'")) <= 1
