@@ -78,7 +78,8 @@ class Connection(Flights):
         try:
             return self._run(in_front, statement, values, oids, stream)
         except ServerError as error:
-            if not (in_front and self._transaction_status == IDLE and _wants_to_be_alone(error)):
+            alone = _wants_to_be_alone(error) or (values is None and self.autocommit and _is_several(error))
+            if not (in_front and self._transaction_status == IDLE and alone):
                 raise
         return self._run([], statement, values, oids, stream)
 
@@ -111,10 +112,10 @@ class Connection(Flights):
         stream: Any,  # noqa: ANN401 - any kind of stream that pg8000 takes
     ) -> Context:
         context = Context(statement, stream=stream)
-        if values is None:
+        if values is None and not (in_front and self.autocommit):
             self._fly_simple(in_front, context)
         else:
-            messages = wire.parse(statement, oids, self._client_encoding) + self._execution(values)
+            messages = wire.parse(statement, oids, self._client_encoding) + self._execution(values or ())
             self._fly(in_front, messages, [context])
         if in_front:
             self._limited_by = self.deadline
@@ -258,6 +259,15 @@ def _wants_to_be_alone(error: ServerError) -> bool:
     The same from inside a procedure has a context, and what ran before it may have been committed.
     """
     return error.sqlstate == "25001" and "W" not in error.fields
+
+
+def _is_several(error: ServerError) -> bool:
+    """Say whether the text may be several statements (42601), which only a Query takes; nothing was executed then.
+
+    In autocommit a statement without values goes by the extended protocol where something travels in front: a Query
+    behind messages without a Sync is acknowledged by PostgreSQL 18 and not committed.
+    """
+    return error.sqlstate == "42601" and "W" not in error.fields
 
 
 def _riding(rider: Rider | None) -> bytes:

@@ -36,3 +36,15 @@ def test_a_statement_error_stays_sqlalchemys_own(database: Database) -> None:
     """A handler catches what SQLAlchemy's documentation says."""
     with pytest.raises(SQLAlchemyError), database.transaction() as connection:
         connection.execute(text("select * from no_such_table"))
+
+
+def test_what_autocommit_has_answered_is_committed(database: Database) -> None:
+    """Also a statement without parameters, which goes by the simple protocol; the connection serves on."""
+    with database.autocommit() as connection:
+        connection.execute(text("drop table if exists answered"))
+        connection.execute(text("create table answered (n int)"))
+        connection.execute(text("insert into answered values (1)"))
+    database.close()
+    with database.autocommit() as connection:
+        assert connection.scalar(text("select count(*) from answered")) == 1
+        assert connection.scalar(text("select count(*) from answered")) == 1
