@@ -9,7 +9,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test versions check build artefact format lock clean
+.PHONY: help run test versions check build artefact format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ artefact: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Build the functio
 format: $(VENV)/.installed ## Put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+tables: $(VENV)/.installed ## Write the README's table of settings
+	@PYTHONPATH=src $(BIN)/python -m local.tables
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 lock: $(VENV)/.installed ## Pin the dependencies anew, with their hashes

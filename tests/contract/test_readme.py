@@ -1,0 +1,63 @@
+"""The README and the changelog say what the code does."""
+
+import re
+
+from local.tables import rendered
+from tests.contract.stack import ROOT, routes
+
+README = (ROOT / "README.md").read_text()
+TELEMETRY = (ROOT / "src" / "handlers" / "telemetry.py").read_text()
+METRIC = re.compile(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)*)"')
+UNITS = {"Count", "Milliseconds"}
+
+
+def _section(title: str) -> str:
+    (section,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
+    text: str = section
+    return text
+
+
+def test_the_settings_table_is_the_codes() -> None:
+    """Each variable with its default and meaning, as declared in db/settings.py."""
+    assert rendered(README) == README, "run `make tables`"
+
+
+def test_the_metrics_table_names_what_is_sent() -> None:
+    """Whoever builds an alarm finds the metric under the name that the table has."""
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\w+) \| .+ \|$", _section("Metrics"), re.MULTILINE))
+    assert set(rows) == set(METRIC.findall(TELEMETRY))
+    assert set(rows.values()) <= UNITS
+
+
+def test_the_routes_table_names_every_route() -> None:
+    """No route is there that the README does not explain, and none is explained that is not there."""
+    explained = re.findall(r"^\| `([A-Z]+ [^`?]+)", _section("The API"), re.MULTILINE)
+    assert sorted(explained) == sorted(routes())
+
+
+def test_the_layout_names_what_is_there() -> None:
+    """A newcomer finds each folder of the sources in the layout, and each of those that it names."""
+    named = set(re.findall(r"^(\S+)/ ", _section("Layout"), re.MULTILINE))
+    assert all((ROOT / folder).is_dir() for folder in named)
+    sources = {f"src/{path.name}" for path in (ROOT / "src").iterdir() if (path / "__init__.py").exists()}
+    assert sources | {"events", "local", "bench", "tests"} == named
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    """What the README tells to type works."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    typed = " ".join(re.findall(r"(?:^\$ |`)make ([a-z ]+)", README, re.MULTILINE)).split()
+    assert set(typed) <= targets
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    """What is longer belongs to the code."""
+    assert len(README.splitlines()) < 250
+
+
+def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
+    """In the form of keepachangelog.com, for those who operate this."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(
+        r"^## \[Unreleased\]\n\n### (Added|Changed|Deprecated|Removed|Fixed|Security)\n", changelog, re.MULTILINE
+    )
