@@ -5,7 +5,8 @@ https://docs.getmoto.org/en/latest/docs/server_mode.html
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ class Counting:
     """A WSGI application that counts the operations that another one serves."""
 
     def __init__(self, application: "WSGIApplication") -> None:
-        self._application = application
+        self.application = application
+        """May be replaced by one that is in trouble."""
         self._lock = threading.Lock()
         self.calls: Counter[str] = Counter()
 
@@ -35,7 +37,7 @@ class Counting:
         operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
         with self._lock:
             self.calls[operation] += 1
-        return self._application(environ, start_response)
+        return self.application(environ, start_response)
 
 
 class SecretsManager(Server):
@@ -50,6 +52,16 @@ class SecretsManager(Server):
 
         self._counting = Counting(DomainDispatcherApplication(create_backend_app))
         super().__init__(self._counting)
+
+    @contextmanager
+    def instead(self, application: "WSGIApplication") -> Iterator[None]:
+        """Let `application` answer for a while, as a service in trouble does; its calls are counted too."""
+        healthy = self._counting.application
+        self._counting.application = application
+        try:
+            yield
+        finally:
+            self._counting.application = healthy
 
     @property
     def calls(self) -> Counter[str]:

@@ -3,6 +3,8 @@
 A session in which nothing was left costs no flight beyond the rollback of a transaction that is still open.
 """
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
@@ -20,6 +22,16 @@ def clean_on_return(engine: Engine) -> None:
     """Let each connection of `engine` come back clean; its pool must leave the reset to this."""
     event.listen(engine, "before_cursor_execute", _note_residue)
     event.listen(engine.pool, "reset", _reset)
+
+
+def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) -> None:
+    """Let each connection of `engine` end when it comes back, not sooner, once the version it logged in with is old."""
+
+    def end_if_expired(connection: Session | None, entry: ConnectionPoolEntry) -> None:
+        if connection is not None and entry.dbapi_connection is not None and has_expired(connection.login_version):
+            entry.invalidate()
+
+    event.listen(engine, "checkin", end_if_expired)
 
 
 def _note_residue(connection: Connection, _cursor: object, statement: str, *_: object) -> None:

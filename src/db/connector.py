@@ -51,18 +51,18 @@ class Connector:
     def _log_in(self, deadline: Deadline) -> lasting.LastingConnection:
         """Try each login that the credentials know, once; after that stay away for a while."""
         self._refusals.require_pause_is_over()
-        refusal: LoginRefusedError | None = None
+        refused: list[str] = []
+        cause: BaseException = LoginRefusedError("nobody to log in as")
         for login in self._credentials.logins(deadline):
             try:
-                connection = self._open(login, deadline)
+                return self._accepted(login, self._open(login, deadline))
             except LoginRefusedError as error:
-                if sqlstate_of(error.__cause__ or error) not in WRONG_PASSWORD:
+                cause = error.__cause__ or error
+                if sqlstate_of(cause) not in WRONG_PASSWORD:
                     raise
-                refusal = error
-            else:
-                return self._accepted(login, connection)
+                refused.append(str(login))
         self._refusals.refused()
-        raise refusal or LoginRefusedError("the credentials name nobody to log in as")
+        raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {', '.join(refused)}") from cause
 
     def _open(self, login: Login, deadline: Deadline) -> lasting.LastingConnection:
         session = protocol.Session(

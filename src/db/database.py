@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection, Engine
 
 from db.borrows import Borrows
+from db.checkin import expire_on_return
 from db.connector import Connector
 from db.credentials import credentials_from
 from db.deadline import Deadline
@@ -49,6 +50,7 @@ class Database:
         member, connector = self._member, self._connector
         engine = build_engine(self.settings.pool_size, lambda: member.with_slot(self._connect), self.deadline)
         member.attach(engine, lambda: connector.takes_parameters)
+        expire_on_return(engine, self._credentials.has_expired)
         return engine
 
     def _connect(self) -> LastingConnection:

@@ -23,6 +23,11 @@ class Login:
     version: str | None = None
     """Which version of a secret this is; None where there are no versions."""
 
+    def __str__(self) -> str:
+        """Say who and where, as a message may."""
+        version = f" (version {self.version})" if self.version else ""
+        return f"{self.user} at {self.host}:{self.port}{version}"
+
 
 class Credentials(Protocol):
     """Says who logs in."""

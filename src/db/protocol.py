@@ -58,6 +58,8 @@ class Connection(Flights):
         self.modes = TransactionModes()
         self.behind_statement: NextRider = nobody
         self.behind_commit: NextRider = nobody
+        self.login_version: str | None = None
+        """Which version of a secret this logged in with; set by who opened it."""
         self._limited_by: Deadline | None = None
 
     def cursor(self) -> Cursor:

@@ -74,7 +74,7 @@ class SecretCredentials(Credentials):
                 yield self._logins[step.version]
             else:
                 failure = self._ask(step.stage, deadline, fresh=bool(attempt.tried))
-                attempt = replace(attempt, asked=attempt.asked | {step.stage}, failed=failure is not None)
+                attempt = replace(attempt, asked=attempt.asked + 1, failed=failure is not None)
         if not attempt.tried:
             raise failure or SecretError(f"secret {self.secret_id} was asked for {CALLS_A_MINUTE} times in a minute")
 

@@ -38,44 +38,49 @@ class Source(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
 class ApiSource:
     """Secrets Manager itself, through boto3."""
 
-    secret_id: str
+    def __init__(self, secret_id: str) -> None:
+        self.secret_id = secret_id
+        self._session: Any = None
+        """boto3's own default session must not be used by two threads at once."""
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
         """Ask the API, twice at most, within `within_s` seconds."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a third of a cold start's imports
 
+        cause: Exception | None = None
         try:
             content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
         except (BotoCoreError, ClientError) as error:
-            code = _code(error)
+            code, cause = _code(error), without_frames(error)
             if code == MISSING and stage is not Stage.CURRENT:
                 return None
-            failure = without_frames(error)
+        except Exception as error:  # noqa: BLE001 - botocore's parsers meet junk, and put it into what they raise
+            code = type(error).__name__
         else:
             return _answer(self.secret_id, content)
-        raise SecretError(f"secret {self.secret_id} cannot be read: {code}") from failure
+        raise SecretError(f"secret {self.secret_id} cannot be read: {code}") from cause
 
     def _client(self, within_s: float) -> Any:  # noqa: ANN401 - boto3 makes its classes when it runs
         """Return a client for one question: its time-outs are what is left now."""
         import boto3  # noqa: PLC0415 - as above
         from botocore.config import Config  # noqa: PLC0415 - as above
 
+        self._session = self._session or boto3.Session()
         wait_s = max(0.1, within_s / 2)
         config = Config(
             connect_timeout=min(wait_s, 1.0),
             read_timeout=wait_s,
             retries={"total_max_attempts": 2, "mode": "standard"},
         )
-        return boto3.client("secretsmanager", config=config)
+        return self._session.client("secretsmanager", config=config)
 
 
 def _code(error: Exception) -> str:
     """Return the service's error code, or the kind of failure on the way to it; never a message."""
-    response: dict[str, Any] = getattr(error, "response", {})
+    response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", type(error).__name__))
 
 

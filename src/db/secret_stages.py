@@ -19,11 +19,15 @@ DAY_S = 86400.0
 
 
 class Stage(StrEnum):
-    """The staging labels, in the order in which they are tried."""
+    """The staging labels."""
 
     CURRENT = "AWSCURRENT"
     PENDING = "AWSPENDING"
     PREVIOUS = "AWSPREVIOUS"
+
+
+QUESTIONS = (Stage.CURRENT, Stage.PENDING, Stage.CURRENT, Stage.PREVIOUS)
+"""What is asked for in turn. AWSCURRENT again, because the rotation may have ended between the first two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +50,8 @@ class Attempt:
 
     tried: frozenset[str] = frozenset()
     """Versions that the server has refused."""
-    asked: frozenset[Stage] = frozenset()
-    """Stages that were asked for."""
+    asked: int = 0
+    """How many of the questions were asked."""
     failed: bool = False
     """A question was not answered: Secrets Manager is asked nothing more, and what is known must do."""
 
@@ -71,11 +75,11 @@ class Ask:
 
 
 def next_step(known: Known, attempt: Attempt) -> Try | Ask | None:
-    """Return what to do next; None where nothing is left. No version is tried twice, no stage asked for twice."""
+    """Return what to do next; None where nothing is left. No version is tried twice, no question asked twice."""
     if not known.stale and (step := attempt.untried(known.trusted)):
         return step
-    for stage in Stage:
-        if known.may_ask and not attempt.failed and stage not in attempt.asked:
+    for number, stage in enumerate(QUESTIONS):
+        if number >= attempt.asked and known.may_ask and not attempt.failed:
             return Ask(stage)
         if step := attempt.untried(known.stages.get(stage)):
             return step

@@ -1,0 +1,98 @@
+"""An application's secret in a Secrets Manager that counts, and environments that log in with it."""
+
+import itertools
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from db import Database, DatabaseSettings, SecretCredentials, Tls
+from db.secret_sources import ApiSource
+from local.postgres import PostgresServer
+from local.secrets_manager import SecretsManager
+from tests.faults.clock import Clock as ManualClock
+from tests.rotation.rotation import Rotation, set_password
+
+if TYPE_CHECKING:
+    from types_boto3_secretsmanager import SecretsManagerClient
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def manager() -> Iterator[SecretsManager]:
+    """One emulator for all; each test has a secret of its own."""
+    with SecretsManager() as started:
+        yield started
+
+
+@dataclass
+class Application:
+    """A user of the database whose login is in a secret, and the environments that use it."""
+
+    manager: SecretsManager
+    server: PostgresServer
+    admin: Database
+    clock: ManualClock
+    secret_id: str = field(default_factory=lambda: f"app-{next(_numbers)}/db")
+    client: "SecretsManagerClient" = field(init=False, repr=False)
+    user: str = ""
+    environments: list[Database] = field(default_factory=list)
+    calls_before: int = 0
+
+    def __post_init__(self) -> None:
+        self.client = self.manager.client()
+        self.user = self.secret_id.removesuffix("/db")
+        password = secrets.token_urlsafe()
+        set_password(self.admin, self.user, password)
+        content = {"username": self.user, "password": password, "host": "127.0.0.1", "port": self.server.port}
+        self.manager.put(self.secret_id, json.dumps({**content, "dbname": "postgres", "engine": "postgres"}))
+
+    def environment(self, **settings: Any) -> Database:  # noqa: ANN401 - the test names the fields
+        """Return a new environment's database; it has logged in nowhere yet."""
+        options = {"secret_id": self.secret_id, "tls": Tls.INSECURE_LOCAL_ONLY, **settings}
+        made = DatabaseSettings(**options)
+        credentials = SecretCredentials(
+            self.secret_id, ApiSource(self.secret_id), made.overrides(), max_age_s=3600, clock=self.clock
+        )
+        self.environments.append(Database(made, credentials=credentials))
+        return self.environments[-1]
+
+    def rotation(self, *, alternating: bool = False) -> Rotation:
+        """Return a rotation of the secret that has not begun."""
+        return Rotation(self.client, self.secret_id, self.admin, alternating=alternating)
+
+    def reads(self) -> int:
+        """Return how often the environments have read the secret since this was last asked."""
+        now = self.manager.calls["GetSecretValue"]
+        since, self.calls_before = now - self.calls_before, now
+        return since
+
+
+@pytest.fixture
+def application(
+    manager: SecretsManager,
+    postgres: PostgresServer,
+    make_database: Callable[..., Database],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Application]:
+    """A secret and a user that no other test touches; boto3 finds the emulator and nobody else."""
+    for name, value in manager.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("db.secret.REFRESH_TIMEOUT_S", 20.0)  # a busy machine's second attempt would be counted, too
+    admin = make_database(postgres.url(), pool_size=0)
+    made = Application(manager, postgres, admin, ManualClock())
+    made.reads()
+    yield made
+    for database in made.environments:
+        assert database.pool_state().borrowed == 0, "a connection was not given back"
+        database.close()
+
+
+def who(database: Database) -> str:
+    """Return as whom the database serves a request."""
+    with database.transaction() as connection:
+        return str(connection.exec_driver_sql("select current_user").scalar_one())

@@ -1,0 +1,83 @@
+"""Secrets Manager throttled, slow, away or talking junk: what is warm goes on, and what is new is told so in time."""
+
+import time
+import traceback
+
+import pytest
+
+from db import SecretError
+from local.secrets_manager import REGION
+from tests.rotation.conftest import Application, who
+from tests.rotation.trouble import JUNK_SECRET, TROUBLES, Answering
+
+DEADLINE_MS = 5_000
+MARGIN_S = 5.0
+"""What a busy machine may take beyond a deadline."""
+
+
+@pytest.fixture(autouse=True)
+def _impatient(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refresh has the time that it has in production."""
+    assert application.environments == []
+    monkeypatch.setattr("db.secret.REFRESH_TIMEOUT_S", 2.0)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+def test_warm_connections_and_known_secrets_go_on(application: Application, trouble: Answering) -> None:
+    """Neither a pooled connection nor a new one with a known secret notices; the secret's age ends nothing."""
+    pooled, unpooled = application.environment(pool_size=1), application.environment(pool_size=0)
+    assert who(pooled) == who(unpooled) == application.user
+    with application.manager.instead(trouble):
+        application.clock.advance(3600)
+        assert who(pooled) == who(unpooled) == application.user
+        assert who(pooled) == who(unpooled) == application.user
+    application.clock.advance(3600)
+    assert who(pooled) == who(unpooled) == application.user
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_cold_start_without_the_secret_is_a_typed_error_in_time(application: Application, name: str) -> None:
+    """The error names the secret; it holds nothing of what came instead, and comes before the deadline."""
+    database = application.environment(pool_size=0)
+    began = time.monotonic()
+    with application.manager.instead(TROUBLES[name]), database.invocation(DEADLINE_MS):  # noqa: SIM117 - one after the other
+        with pytest.raises(SecretError, match=application.secret_id) as raised:
+            who(database)
+    assert time.monotonic() - began < DEADLINE_MS / 1000 + MARGIN_S
+    seen = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
+    assert JUNK_SECRET not in seen
+    assert application.reads() <= 2, "a failed read is repeated once"
+    assert who(database) == application.user
+
+
+def test_nobody_at_the_address_is_a_typed_error(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network without Secrets Manager, such as a VPC without its endpoint, is named as what it is."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:1")
+    database = application.environment()
+    with pytest.raises(SecretError, match=f"{application.secret_id} cannot be read: EndpointConnectionError"):
+        who(database)
+
+
+def test_a_secret_of_another_region_is_not_found(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not exist is named, too."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-1")
+    monkeypatch.setenv("AWS_REGION", "us-west-1")
+    assert REGION != "us-west-1"
+    with pytest.raises(SecretError, match=f"{application.secret_id} cannot be read: ResourceNotFoundException"):
+        who(application.environment())
+
+
+def test_a_refused_login_while_secrets_manager_is_away_ends_in_time(application: Application) -> None:
+    """The password has changed and nobody says to what: a typed error, with one question and no wait for others."""
+    from db import LoginRefusedError
+    from tests.rotation.rotation import set_password
+
+    database = application.environment(pool_size=0)
+    who(database)
+    application.reads()
+    set_password(application.admin, application.user, "nobody-knows-it")
+    began = time.monotonic()
+    with application.manager.instead(TROUBLES["slow"]), pytest.raises(LoginRefusedError):
+        who(database)
+    assert time.monotonic() - began < 2.0 + MARGIN_S
+    assert application.reads() <= 2
