@@ -40,9 +40,8 @@ class Database:
         self._invocation: Deadline | None = None
         self._borrows = Borrows(settings.pool_size)
         self._member = Member(settings, self.deadline)
-        self._connector = Connector(
-            settings, credentials or credentials_from(settings), self.deadline, self._member.startup_parameters
-        )
+        self._credentials = credentials or credentials_from(settings)
+        self._connector = Connector(settings, self._credentials, self.deadline, self._member.startup_parameters)
 
     @cached_property
     def engine(self) -> Engine:
