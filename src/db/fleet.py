@@ -4,17 +4,16 @@ Pure: plain data in, a decision out. Knows nothing of connections, pools or SQL.
 
 The idea: an idle connection is worth keeping while nobody needs its slot. Each environment reads, with a flight that is
 sent anyway and at most once a second, how many slots are taken. While most are free it keeps its connection, under a
-lease that the server enforces and that is the shorter the fewer slots are free; beyond the high-water mark it keeps it
-only if what is left is enough for the environments that come without one.
+lease that the server enforces and that is the shorter the fewer slots are free; and it keeps it only as long as those
+that are free are enough for the environments that come without one.
 """
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-FOR_NEWCOMERS = 0.3
-"""The share of slots that stays free for newcomers at most: the rest is the high-water mark. 0.2 to 0.5 do equally
-well; with 0.1 they are refused."""
+IF_UNKNOWN = 0.5
+"""The share of slots that stays free where it is not known how many environments come without a connection."""
 
 LEASES = ((0.25, 150.0), (0.5, 15.0), (1.0, 1.0))
 """Up to which share of slots taken a lease lasts how many times the shortest. So a quarter of the slots at most is idle
@@ -26,11 +25,15 @@ REFUSAL_COUNTS_S = 2.0
 RATE_COUNTS_S = 10.0
 """How far apart two samples may be to tell how many come: a longer time averages a spike away that has just begun."""
 
-SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.2, 1.0
 """Between which a wait's cap lies: an attempt that is refused costs the server about as much as one that is not, and
 a slot that becomes free should not be waited for much longer."""
 
-SMALLEST_PATIENCE = 1 / 8
+DEVIATIONS = 4
+"""How many more newcomers than usual there are slots for. Three are refused too often while a spike begins; more keep
+hardly a connection."""
+
+SMALLEST_PATIENCE = 1 / 16
 """What is left of the patience for a slot when all the waiting before was in vain."""
 
 
@@ -93,6 +96,10 @@ class View:
     newcomers_per_s: float | None = None
     held_s: float = 0.0
     """How long a borrow takes here, connecting included: how long a newcomer needs a slot."""
+    idle_s: float | None = None
+    """How long a connection usually idles here between two borrows; None where there has been but one."""
+    leased_s: float = math.inf
+    """For how long the server lets this one idle."""
     refused_at: float | None = None
 
 
@@ -101,6 +108,7 @@ class Verdict(StrEnum):
 
     KEEP = "keep"
     RELEASE_REFUSED = "refused lately"
+    RELEASE_UNUSED = "no use before the lease ends"
     RELEASE_PRESSURE = "slots needed"
 
 
@@ -108,6 +116,8 @@ def keep_or_release(view: View) -> Verdict:
     """Decide whether the connection that comes back stays warm or gives its slot to another environment."""
     if view.refused_at is not None and view.now - view.refused_at < REFUSAL_COUNTS_S:
         return Verdict.RELEASE_REFUSED
+    if view.idle_s is not None and view.idle_s > view.leased_s:
+        return Verdict.RELEASE_UNUSED
     if view.sample is not None and any(limit.free < slots_for_newcomers(limit, view) for limit in view.sample.limits):
         return Verdict.RELEASE_PRESSURE
     return Verdict.KEEP
@@ -116,14 +126,12 @@ def keep_or_release(view: View) -> Verdict:
 def slots_for_newcomers(limit: Limit, view: View) -> float:
     """Return how many of a limit's slots must stay free for environments that come without a connection.
 
-    As many as are under way on average (rate times duration: Little's law) and three standard deviations of a Poisson
-    number more; all above the high-water mark where that is less, or where their rate is not known.
+    Of those, rate times duration are under way on average (Little's law) and hold slots already. What must be free is
+    for those that come more often than on average: some standard deviations of a Poisson number.
     """
-    above_high_water = math.floor(FOR_NEWCOMERS * limit.slots)
     if view.newcomers_per_s is None:
-        return above_high_water
-    under_way = view.newcomers_per_s * view.held_s
-    return min(above_high_water, under_way + 3 * math.sqrt(under_way))
+        return IF_UNKNOWN * limit.slots
+    return DEVIATIONS * math.sqrt(view.newcomers_per_s * view.held_s)
 
 
 def lease_s(share: float, shortest_s: float) -> float:
@@ -142,12 +150,12 @@ def outlived(idle_s: float, leased_s: float) -> bool:
 
 
 def next_wait_s(left_s: float, draw: float) -> float:
-    """Return how long to wait for a slot: a `draw` (0 to 1) from 0 to a third of the time left.
+    """Return how long to wait for a slot: a `draw` (0 to 1) from 0 to half of the time left.
 
     Full jitter spreads those who were refused together; a cap that shrinks with the time left lets those who have
     waited longest ask most often, so that nobody starves.
     """
-    return draw * min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, left_s / 3))
+    return draw * min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, left_s / 2))
 
 
 def patience_s(longest_s: float, given_up: int) -> float:

@@ -4,6 +4,7 @@ Acts, through SQLAlchemy's pool events, on what db.fleet decides. Knows nothing 
 https://docs.sqlalchemy.org/en/21/core/events.html#sqlalchemy.events.PoolEvents
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,18 +19,16 @@ from db.deadline import Clock, Deadline
 from db.fleet import Verdict, View, keep_or_release, outlived
 from db.lookout import Lookout
 from db.observation import Slots
+from db.pace import Pace
 from db.protocol import Connection
 from db.riders import Rider
 from db.settings import DatabaseSettings
 from db.waiting import Queue
 
 BEGAN_AT, RETURNED_AT = "slotwise_began_at", "slotwise_returned_at"
-"""Keys in a pooled connection's info: since when this borrow needs a slot, and when the last one ended."""
+"""Keys in a pooled connection's info: since when this borrow has had its slot, and when the last one ended."""
 LEASE_S, FIRST_LEASE_S = "slotwise_lease_s", "slotwise_first_lease_s"
 """For how long the server lets the connection idle now, and what it was told to when the connection was opened."""
-
-SMOOTHING = 0.2
-"""The weight of the last borrow in the typical one."""
 
 
 class Member:
@@ -48,7 +47,8 @@ class Member:
         self._queue = queue or Queue(settings.slot_wait_s, deadline)
         self._keeps = settings.pool_size > 0
         self._refused_at: float | None = None
-        self._held_s: float | None = None
+        self._pace = Pace()
+        self._attempted_at = 0.0
         self._takes_leases: Callable[[], bool] = bool
         self._facts = Slots()
 
@@ -70,7 +70,13 @@ class Member:
 
     def with_slot(self, connect: Callable[[], Connection]) -> Connection:
         """Return the connection that `connect` opens, as soon as there is a slot; SaturatedError after too long."""
-        return self._queue.wait_for(connect, self._refused)
+        self._pace.asked(self._clock())
+
+        def attempt() -> Connection:
+            self._attempted_at = self._clock()
+            return connect()
+
+        return self._queue.wait_for(attempt, self._refused)
 
     def take_facts(self) -> Slots:
         """Return what happened since this was last asked for. With several borrows at once only the sums are right."""
@@ -84,7 +90,7 @@ class Member:
 
     def _opened(self, connection: Connection, entry: ConnectionPoolEntry) -> None:
         self._lookout.began_session()
-        entry.info[BEGAN_AT] = self._clock()
+        entry.info[BEGAN_AT] = self._attempted_at
         if self._takes_leases():
             entry.info[LEASE_S] = entry.info[FIRST_LEASE_S] = self._lookout.first_lease_s()
             connection.behind_commit = lambda: self._next_rider(entry)
@@ -108,7 +114,8 @@ class Member:
             return
         if self._outlived(entry):
             raise DisconnectionError("the server has ended this connection's lease, or is about to")
-        entry.info[BEGAN_AT] = self._clock()
+        now = entry.info[BEGAN_AT] = self._clock()
+        self._pace.asked(now)
 
     def _outlived(self, entry: ConnectionPoolEntry) -> bool:
         returned_at = entry.info.get(RETURNED_AT)
@@ -124,21 +131,20 @@ class Member:
         now = entry.info[RETURNED_AT] = self._clock()
         if entry.info.pop(WAS_RESET, False):
             entry.info[LEASE_S] = entry.info.get(FIRST_LEASE_S, 0.0)
-        self._learn(now - entry.info[BEGAN_AT])
-        verdict = keep_or_release(self._view(now))
+        self._pace.returned(now, entry.info[BEGAN_AT])
+        verdict = keep_or_release(self._view(now, entry.info.get(LEASE_S) or math.inf))
         if verdict is not Verdict.KEEP:
             self._note(released=verdict)
             entry.close()
 
-    def _learn(self, held_s: float) -> None:
-        self._held_s = held_s if self._held_s is None else self._held_s + SMOOTHING * (held_s - self._held_s)
-
-    def _view(self, now: float) -> View:
+    def _view(self, now: float, leased_s: float) -> View:
         return View(
             now=now,
             sample=self._lookout.sample,
             newcomers_per_s=self._lookout.newcomers_per_s,
-            held_s=self._held_s or 0.0,
+            held_s=self._pace.held_s or 0.0,
+            idle_s=self._pace.idle_s,
+            leased_s=leased_s,
             refused_at=self._refused_at,
         )
 

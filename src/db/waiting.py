@@ -43,14 +43,16 @@ class Queue:
         Raises SaturatedError, with a Retry-After of its own, when patience or deadline end before that.
         """
         patience = self._deadline().within(patience_s(self._longest_s, self._given_up))
+        at_once = True
         while True:
             left_s = patience.remaining_s()
             try:
                 had = attempt()
             except SaturatedError as error:
                 self._wait(patience, left_s - patience.remaining_s(), refused, error)
+                at_once = False
             else:
-                self._given_up = 0
+                self._given_up = 0 if at_once else self._given_up
                 return had
 
     def _wait(

@@ -96,14 +96,14 @@ def take(server: PostgresServer) -> Iterator[Callable[[int], list[psycopg.Connec
 def test_while_there_is_room_no_environment_opens_more_than_its_first_connection(
     environment: Callable[..., Database], facts: Facts, server: PostgresServer
 ) -> None:
-    """Seven environments, ten slots, twenty rounds: seven connections, none given back, none refused."""
-    fleet = [environment() for _ in range(7)]
+    """Five environments, ten slots, twenty rounds: five connections, none given back, none refused."""
+    fleet = [environment() for _ in range(5)]
     for _ in range(20):
         for database in fleet:
             work(database)
-    assert sum(borrow.opened for borrow in facts) == 7
+    assert sum(borrow.opened for borrow in facts) == 5
     assert not any(borrow.slots.released or borrow.slots.refusals for borrow in facts)
-    assert connected(server) == 7
+    assert connected(server) == 5
 
 
 def test_a_slot_that_others_need_is_given_back_with_the_borrow(
@@ -175,11 +175,11 @@ def test_an_administrator_can_log_in_when_the_fleet_has_all_slots(
 def test_the_server_ends_the_lease_of_an_idle_connection_and_nobody_notices(
     environment: Callable[..., Database], facts: Facts, take: Callable[[int], object], server: PostgresServer
 ) -> None:
-    """With six of ten slots taken the shortest lease is granted; then the slot is free, and the next borrow works."""
-    take(5)
-    database = environment(lease_s=0.3)
+    """With three of ten slots taken a lease is 15 times the shortest; then the slot is free, the next borrow works."""
+    take(2)
+    database = environment(lease_s=0.1)
     work(database)
-    wait_until(lambda: connected(server) == 5)
+    wait_until(lambda: connected(server) == 2)
     work(database)
     assert [borrow.failure for borrow in facts] == [None, None]
     assert [borrow.opened for borrow in facts] == [True, True]
@@ -190,15 +190,28 @@ def test_a_borrow_just_before_the_lease_ends_still_succeeds(
     environment: Callable[..., Database], facts: Facts, take: Callable[[int], object]
 ) -> None:
     """Whenever the borrow comes around the lease's end, it works: on the warm connection or on a new one."""
-    take(5)
-    database = environment(lease_s=0.4)
-    for hundredths in range(24, 46):
+    take(2)
+    database = environment(lease_s=0.1)
+    for hundredths in range(95, 160, 8):
         work(database)
         time.sleep(hundredths / 100)
+    work(database)
     assert [borrow.failure for borrow in facts] == [None] * len(facts)
     ended = [borrow.slots.lease_ended for borrow in facts]
     assert True in ended
     assert False in ended[1:]
+
+
+def test_a_connection_that_will_not_be_used_before_its_lease_ends_is_not_kept(
+    environment: Callable[..., Database], facts: Facts, take: Callable[[int], object]
+) -> None:
+    """An environment that borrows more seldom than its leases last gives the slot back at once."""
+    take(2)
+    database = environment(lease_s=0.1)
+    for _ in range(3):
+        work(database)
+        time.sleep(2)
+    assert [borrow.slots.released for borrow in facts] == [None, *["no use before the lease ends"] * 2]
 
 
 def test_with_much_room_an_idle_connection_is_left_alone(environment: Callable[..., Database], facts: Facts) -> None:
