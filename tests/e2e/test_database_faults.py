@@ -16,6 +16,7 @@ from local.samples import samples
 from local.stack import Stack
 from local.template import Route, Template
 from tests.e2e.conftest import Client
+from tests.rotation import trouble
 
 OwnRecords = Callable[..., LambdaFunction]
 SECRET_WORDS = "correct horse battery staple"
@@ -109,6 +110,23 @@ def test_a_secret_that_is_missing_is_named(own_records: OwnRecords) -> None:
     (reason,) = reasons(invocation)
     assert "absent" in reason
     assert "ResourceNotFoundException" in reason
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("400 Bad Request", "AccessDeniedException"), ("500 Internal Server Error", "InternalServiceError")],
+)
+def test_a_secrets_manager_that_fails_is_503_until_it_answers(
+    stack: Stack, own_records: OwnRecords, status: str, code: str
+) -> None:
+    """The log says with which error; the same environment serves as soon as the secret can be read."""
+    function = own_records()
+    with stack.secrets_manager.instead(trouble.error(status, code)):
+        invocation = asked(function)
+    assert is_refused(invocation.payload)
+    assert any(code in reason for reason in reasons(invocation))
+    recovered = asked(function)
+    assert (recovered.payload["statusCode"], recovered.is_cold) == (200, False)
 
 
 def is_refused(answer: dict[str, Any]) -> bool:
