@@ -39,7 +39,7 @@ $(SAM_VENV)/.installed: requirements/sam.txt $(VENV)/.installed
 # --- the work ---
 
 run: $(VENV)/.installed ## Run everything on this machine and serve on 127.0.0.1:3000 (ONCE=1: only the samples)
-	@$(BIN)/python -m local $(if $(ONCE),--once)
+	@$(BIN)/python -m local $(if $(ONCE),--once) $(if $(BRIDGE),--bridge $(BRIDGE))
 
 test: $(VENV)/.installed ## Run all tests
 	@$(BIN)/python -m pytest $(MARKERS)

@@ -30,11 +30,12 @@ class Certificates:
 
     @classmethod
     def issue(cls, folder: Path) -> "Certificates":
-        """Make both, for 127.0.0.1."""
+        """Make both, for 127.0.0.1 and for what Docker's containers call this machine."""
         made = cls(folder / "server.pem", folder / "authority.pem")
         authority = trustme.CA()
         made.server.touch(mode=0o600)
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(made.server))
+        names = ("127.0.0.1", "host.docker.internal")
+        authority.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(made.server))
         authority.cert_pem.write_to_path(str(made.authority))
         return made
 

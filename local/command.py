@@ -14,13 +14,14 @@ from rich.console import Console
 
 from db import SlotwiseError
 from local.binaries import PostgresNotFoundError
+from local.containers import open_to_containers
 from local.environment import EnvironmentStartError, Invocation
 from local.postgres import PostgresStartError
 from local.report import line_of, status_of, table_of
 from local.rie import EmulatorError
 from local.samples import Sample, samples
 from local.serving import PortTakenError
-from local.stack import Stack, running, write_sam_environment
+from local.stack import Stack, running
 
 SAM_ENVIRONMENT = Path(".cache/sam-env.json")
 REFUSALS = (
@@ -44,13 +45,14 @@ class Command:
         self._console = console
         self._is_serving = False
 
-    def run(self, port: int, *, once: bool) -> int:
+    def run(self, port: int, bridge: str | None = None, *, once: bool) -> int:
         """Return the exit status: 0 where each sample was answered as its index says."""
         with running(port, self._step, self._show) as stack:
             as_expected = self._show_samples(stack)
             if once:
                 return 0 if as_expected else 1
-            self._serve(stack)
+            with open_to_containers(stack, SAM_ENVIRONMENT, bridge):
+                self._serve(stack)
         return 0
 
     @contextmanager
@@ -68,7 +70,6 @@ class Command:
         return all(status_of(invocation) == sample.status for sample, invocation in results)
 
     def _serve(self, stack: Stack) -> None:
-        write_sam_environment(stack, SAM_ENVIRONMENT)
         try:
             self._is_serving = True
             self._console.print(f"\nserving on {stack.url}: curl {stack.url}/health, a browser at {stack.url}/docs")
@@ -77,7 +78,6 @@ class Command:
                 signal.pause()
         finally:
             self._is_serving = False
-            SAM_ENVIRONMENT.unlink(missing_ok=True)
 
     def _show(self, name: str, invocation: Invocation) -> None:
         """Show a request that was served; the samples have their table."""
@@ -99,10 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="end after the sample events")
     port = int(os.environ.get("PORT", "3000"))
     parser.add_argument("--port", type=int, default=port, help="where the gateway listens (PORT, 3000)")
+    parser.add_argument("--bridge", metavar="ADDRESS", help="let sam local's containers in by this address of Docker's")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return Command(Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)).run(given.port, once=given.once)
+        return Command(Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)).run(
+            given.port, given.bridge, once=given.once
+        )
     except REFUSALS as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -36,9 +36,14 @@ class Server:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
+    def port(self) -> int:
+        """Which port it listens on."""
+        return self._server.server_port
+
+    @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://{LOOPBACK}:{self._server.server_port}"
+        return f"http://{LOOPBACK}:{self.port}"
 
     def __enter__(self) -> Self:
         """Serve."""

@@ -1,6 +1,5 @@
 """The whole thing, started in order and ended in reverse: database, secrets, functions, gateway."""
 
-import json
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -123,10 +122,3 @@ def _functions(
 def with_variables(configuration: Configuration, variables: dict[str, str]) -> Configuration:
     """Return the configuration with more environment variables, which go before its own."""
     return replace(configuration, variables={**configuration.variables, **variables})
-
-
-def write_sam_environment(stack: Stack, path: Path) -> None:
-    """Write the file for `sam local invoke --env-vars`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"Parameters": stack.variables}, indent=2))
