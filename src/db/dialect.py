@@ -49,8 +49,11 @@ class SlotwiseDialect(PGDialect_pg8000):
 
     supports_statement_cache = True
     inspector = Inspector
-    knows_default_schema = False
-    """Whether `default_schema_name` was asked for; until then it is what PostgreSQL begins with."""
+
+    def __init__(self, *, ask_default_schema: bool = True, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's options
+        """With `ask_default_schema=False` only reflection asks for the default schema's name, not the first connect."""
+        super().__init__(**options)
+        self.knows_default_schema = ask_default_schema
 
     # --- the first connect ---
 
@@ -79,8 +82,11 @@ class SlotwiseDialect(PGDialect_pg8000):
         else:
             self._backslash_escapes = said == "off"
 
-    def _get_default_schema_name(self, _connection: Connection) -> str:
-        return "public"
+    def _get_default_schema_name(self, connection: Connection) -> str:
+        if not self.knows_default_schema:
+            return "public"  # where PostgreSQL begins; an Inspector will ask
+        name: str = super()._get_default_schema_name(connection)
+        return name
 
     def get_default_isolation_level(self, dbapi_conn: DBAPIConnection) -> IsolationLevel:  # noqa: ARG002 - SQLAlchemy's
         """Return PostgreSQL's own default; a role's or database's applies where no level is asked for."""

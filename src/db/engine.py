@@ -21,7 +21,11 @@ def build_engine(pool_size: int, connect: Callable[[], LastingConnection], deadl
     Each checkout is bounded by what `deadline` returns then.
     """
     engine = create_engine(
-        "postgresql+slotwise://", hide_parameters=True, pool_reset_on_return=None, **_pool(pool_size)
+        "postgresql+slotwise://",
+        hide_parameters=True,
+        pool_reset_on_return=None,
+        ask_default_schema=False,
+        **_pool(pool_size),
     )
 
     def open_connection(
