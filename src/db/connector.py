@@ -14,7 +14,8 @@ from db.identity import Credentials, Login
 from db.masking import without_frames
 from db.protocol import sqlstate_of
 from db.refusals import Refusals
-from db.settings import DatabaseSettings
+from db.settings import DatabaseSettings, Mode, TlsNegotiation
+from db.startup import optional_parameters, required_parameters
 from db.tls import client_context
 
 WRONG_PASSWORD = frozenset({"28P01", "28000"})
@@ -42,7 +43,7 @@ class Connector:
     @property
     def takes_parameters(self) -> bool:
         """Say whether the server took the startup parameters; a pooler does not."""
-        return not self._habits.refuse_parameters
+        return self._settings.mode is Mode.DIRECT and not self._habits.refuse_parameters
 
     def connect(self) -> lasting.LastingConnection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
@@ -66,11 +67,12 @@ class Connector:
 
     def _open(self, login: Login, deadline: Deadline) -> lasting.LastingConnection:
         session = protocol.Session(
-            address=Address(login.host, login.port, client_context(self._settings, login.host)),
+            address=self._address(login),
             user=login.user,
             password=login.password.reveal(),
-            required={"database": login.database, "application_name": self._settings.application_name},
-            optional=self._startup_parameters(),
+            required=required_parameters(self._settings, login.database),
+            optional=optional_parameters(self._settings, self._startup_parameters()),
+            begins_scram=self._settings.iam_user is None,
         )
         soon = deadline.within(self._settings.connect_timeout_s)
         try:
@@ -86,6 +88,14 @@ class Connector:
         except Exception as error:  # noqa: BLE001 - whatever a server's bytes lead to: frames below hold the password
             failure, cause = connect_failure(error), without_frames(error)
         raise failure from cause
+
+    def _address(self, login: Login) -> Address:
+        return Address(
+            login.host,
+            login.port,
+            client_context(self._settings, login.host),
+            direct_tls=self._settings.tls_negotiation is TlsNegotiation.DIRECT,
+        )
 
     def _accepted(self, login: Login, connection: lasting.LastingConnection) -> lasting.LastingConnection:
         self._refusals.accepted()

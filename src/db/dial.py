@@ -13,7 +13,6 @@ from db import wire
 from db.deadline import Deadline
 from db.server_errors import DisconnectedError
 
-ALPN = "postgresql"
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds until the first probe, between probes, and how many go unanswered; where the system knows them."""
 

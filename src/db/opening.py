@@ -41,6 +41,8 @@ class Session:
     """Startup parameters that the server must take: database, application_name."""
     optional: Mapping[str, str] = field(default_factory=dict)
     """Startup parameters that an older server or a pooler may refuse."""
+    begins_scram: bool = True
+    """Whether the server is expected to ask for SCRAM: an IAM token it takes as it is."""
 
     def parameters(self, habits: Habits) -> dict[str, str]:
         """Return what the StartupMessage says."""
@@ -55,7 +57,7 @@ def open_session(session: Session, deadline: Deadline, habits: Habits) -> tuple[
     """
     place = str(session.address)
     try:
-        return _attempt(session, deadline, habits, early=place not in habits.refuse_early)
+        return _attempt(session, deadline, habits, early=session.begins_scram and place not in habits.refuse_early)
     except RefusedEarlyError:
         habits.refuse_early.add(place)
         return open_session(session, deadline, habits)

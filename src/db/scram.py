@@ -58,7 +58,7 @@ class ScramClient:
 
     @property
     def _first_bare(self) -> str:
-        return f"n=,r={self._nonce}"  # PostgreSQL takes the user from the StartupMessage
+        return f"n=*,r={self._nonce}"  # PostgreSQL takes the user from the StartupMessage
 
     def first(self) -> str:
         """Return the client-first-message."""

@@ -26,6 +26,21 @@ LAMBDA_MARKS = ("AWS_EXECUTION_ENV", "AWS_LAMBDA_INITIALIZATION_TYPE")
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 """
 
+
+class Mode(StrEnum):
+    """What a connection leads to."""
+
+    DIRECT = "direct"
+    POOLER = "pooler"
+
+
+class TlsNegotiation(StrEnum):
+    """How TLS begins."""
+
+    POSTGRES = "postgres"
+    DIRECT = "direct"
+
+
 Reader = Callable[[str], object]
 """Turns a variable's text into a value; its ValueError says what is allowed."""
 
@@ -46,11 +61,16 @@ def _number(kind: type[int] | type[float], low: float, high: float) -> Reader:
     return read
 
 
-def _tls(text: str) -> Tls:
-    try:
-        return Tls(text)
-    except ValueError as error:
-        raise ValueError(" or ".join(Tls)) from error
+def _choice(kind: type[StrEnum]) -> Reader:
+    """Return the reader of one of `kind`'s values."""
+
+    def read(text: str) -> object:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise ValueError(" or ".join(kind)) from error
+
+    return read
 
 
 def _setting(variable: str, default: object, read: Reader = str, *, secret: bool = False) -> Any:  # noqa: ANN401 - a field's default stands for any type
@@ -80,10 +100,19 @@ class DatabaseSettings:
     """Overrides the secret's database name."""
     pool_size: int = _setting("DB_POOL_SIZE", 1, _number(int, 0, 10))
     """Connections that an environment keeps warm; 0 is NullPool."""
-    tls: Tls = _setting("DB_TLS", Tls.VERIFY_FULL, _tls)
+    tls: Tls = _setting("DB_TLS", Tls.VERIFY_FULL, _choice(Tls))
     """`verify-full`, or `insecure-local-only`: plaintext, to a server on this machine only, never in Lambda."""
     tls_ca: str = _setting("DB_TLS_CA", RDS_AUTHORITIES)
     """Whom to trust: `rds` (RDS, Aurora, RDS Proxy; in the package), `system`, the path of a PEM file, or its text."""
+    tls_negotiation: TlsNegotiation = _setting("DB_TLS_NEGOTIATION", TlsNegotiation.POSTGRES, _choice(TlsNegotiation))
+    """`direct` begins with TLS at once, one flight less, as PostgreSQL 17 and later let it; else `postgres`."""
+    mode: Mode = _setting("DB_MODE", Mode.DIRECT, _choice(Mode))
+    """`direct`, or `pooler`: PgBouncer or RDS Proxy, which take no settings of a session's own."""
+    idle_in_transaction_s: float = _setting("DB_IDLE_IN_TRANSACTION_S", 2.0, _number(float, 0, 900))
+    """Seconds that a transaction may wait for its handler before the server ends it and frees its locks: what is left
+    behind by an environment that was frozen or killed. 0 for no limit."""
+    search_path: str | None = _setting("DB_SEARCH_PATH", None)
+    """The session's search_path; the role's by default."""
     connect_timeout_s: float = _setting("DB_CONNECT_TIMEOUT_S", 5.0, _number(float, 0.1, 60))
     """Seconds for one connection attempt: name, TCP, TLS and login together."""
     reserve_s: float = _setting("DB_RESERVE_S", 0.5, _number(float, 0, 60))

@@ -1,0 +1,26 @@
+"""What a session is told in its StartupMessage, at no flight; knows nothing of how it is sent."""
+
+from collections.abc import Mapping
+
+from db.settings import DatabaseSettings, Mode
+
+CLIENT_CHECK = "1s"
+"""How often the server looks, while it works for us, whether we are still there (PostgreSQL 14 and later)."""
+
+
+def required_parameters(settings: DatabaseSettings, database: str) -> dict[str, str]:
+    """Return what every server and pooler takes."""
+    return {"database": database, "application_name": settings.application_name}
+
+
+def optional_parameters(settings: DatabaseSettings, lease: Mapping[str, str]) -> dict[str, str]:
+    """Return what a server takes and a pooler does not; `lease` is what the fleet adds."""
+    if settings.mode is Mode.POOLER:
+        return {}
+    path = {"search_path": settings.search_path} if settings.search_path else {}
+    return {
+        "client_connection_check_interval": CLIENT_CHECK,
+        "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_s * 1000:.0f}",
+        **path,
+        **lease,
+    }
