@@ -50,7 +50,7 @@ class SlotwiseDialect(PGDialect_pg8000):
     supports_statement_cache = True
     inspector = Inspector
 
-    def __init__(self, *, ask_default_schema: bool = True, **options: Any) -> None:  # noqa: ANN401 - SQLAlchemy's options
+    def __init__(self, ask_default_schema: bool = True, **options: Any) -> None:  # noqa: ANN401, FBT001, FBT002 - create_engine looks for positional names
         """With `ask_default_schema=False` only reflection asks for the default schema's name, not the first connect."""
         super().__init__(**options)
         self.knows_default_schema = ask_default_schema

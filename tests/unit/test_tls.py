@@ -98,8 +98,12 @@ def test_plaintext_serves_on_this_machine(host: str) -> None:
 
 
 def test_no_other_setting_weakens_tls() -> None:
-    """There are two settings of TLS, one with two values, and only the loud one gives a context that is none."""
-    assert [each.name for each in fields(DatabaseSettings) if "tls" in each.name] == ["tls", "tls_ca"]
+    """Of the three settings of TLS one says whom to trust, one how it begins; of the third only the loud value is none."""
+    assert [each.name for each in fields(DatabaseSettings) if "tls" in each.name] == [
+        "tls",
+        "tls_ca",
+        "tls_negotiation",
+    ]
     assert list(Tls) == ["verify-full", "insecure-local-only"]
 
 
