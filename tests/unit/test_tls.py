@@ -98,7 +98,7 @@ def test_plaintext_serves_on_this_machine(host: str) -> None:
 
 
 def test_no_other_setting_weakens_tls() -> None:
-    """Of the three settings of TLS one says whom to trust, one how it begins; of the third only the loud value is none."""
+    """One setting says whom to trust, one how TLS begins; only the loud value of the third gives no context at all."""
     assert [each.name for each in fields(DatabaseSettings) if "tls" in each.name] == [
         "tls",
         "tls_ca",
