@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pg8000 import dbapi
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
+from db.masking import without_frames_of
 from db.protocol import is_broken, sqlstate_of
 from db.server_errors import ClosedError
 
@@ -52,6 +54,7 @@ def _mapped(when_broken: type[SlotwiseError]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the one place where any error is looked at; what is not ours goes on unchanged
+        without_frames_of(error, "sqlalchemy", (SQLAlchemyError, dbapi.Error))  # they hold the statement's values
         if found := translated(error, when_broken=when_broken):
             raise found from error
         raise

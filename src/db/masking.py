@@ -5,6 +5,8 @@ the `repr` of each. A `Secret` is safe there; a driver's frames, which hold the 
 """
 
 import hmac
+from collections.abc import Iterator
+from types import TracebackType
 from typing import Never, TypeVar
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
@@ -38,14 +40,42 @@ class Secret:
         raise TypeError("a Secret is not written anywhere: it cannot be pickled")
 
 
+def without_frames_of(error: ErrorT, package: str, kinds: tuple[type[BaseException], ...]) -> ErrorT:
+    """Return `error` without the frames from the first of `package` on: they hold what was handed to it.
+
+    The frames above stay, down to the line that called the package; so it is for all of these kinds that led to the
+    error, and for no other: a handler's own error keeps every frame.
+    """
+    for each in (link for link in _chain(error) if isinstance(link, kinds)):
+        kept, frame = None, each.__traceback__
+        while frame is not None and not _is_of(frame, package):
+            kept, frame = frame, frame.tb_next
+        if kept is None:
+            each.__traceback__ = None
+        else:
+            kept.tb_next = None
+    return error
+
+
+def _is_of(frame: TracebackType, package: str) -> bool:
+    name = str(frame.tb_frame.f_globals.get("__name__"))
+    return name == package or name.startswith(f"{package}.")
+
+
 def without_frames(error: ErrorT) -> ErrorT:
     """Return `error` with its type and message, and without the frames of it and of all that led to it."""
+    for each in _chain(error):
+        each.__traceback__ = None
+    return error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and all that led to it, each once."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:
         each = waiting.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            each.__traceback__ = None
+            yield each
             waiting += [each.__cause__, each.__context__]
-    return error

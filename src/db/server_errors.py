@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 from pg8000 import dbapi
 
+from db.disclosure import shown
+
 Fields = Mapping[str, str]
 """An ErrorResponse: field type to text, as pg8000 gives it ("C" is the SQLSTATE, "M" the message)."""
 
@@ -16,12 +18,19 @@ FATAL_SEVERITIES = frozenset({"FATAL", "PANIC"})
 """After these the server closes the connection."""
 
 
+class QuietFields(dict[str, str]):
+    """All fields of a message, for who asks for one; printed, only what may be shown."""
+
+    def __repr__(self) -> str:
+        return f"<{shown(self)}>"
+
+
 class ServerError(dbapi.DatabaseError):
     """What the server answered; `args[0]` holds all fields, as with pg8000."""
 
     def __init__(self, fields: Fields) -> None:
-        super().__init__(fields)
-        self.fields = fields
+        super().__init__(QuietFields(fields))
+        self.fields = QuietFields(fields)
 
     @property
     def sqlstate(self) -> str | None:
@@ -34,8 +43,8 @@ class ServerError(dbapi.DatabaseError):
         return self.fields.get("V", self.fields.get("S")) in FATAL_SEVERITIES
 
     def __str__(self) -> str:
-        """Give severity, SQLSTATE and message; DETAIL may hold values and stays in `fields`."""
-        return f"{self.fields.get('S', 'ERROR')} {self.sqlstate}: {self.fields.get('M', '')}"
+        """Give what may be shown; a text that may quote values stays in `fields`, as DETAIL does."""
+        return shown(self.fields)
 
 
 class ServerDataError(ServerError, dbapi.DataError):

@@ -1,0 +1,164 @@
+"""Promise 5 on a real server: no password and no bound value in any error, its causes, or its frames."""
+
+import logging
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.traceback import Traceback
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import Database, DatabaseSettings, SlotwiseError, Tls
+from local.postgres import PostgresServer
+
+VALUE = "canary-value-that-must-not-be-seen"
+PASSWORD = "canary-password-that-must-not-be-seen"
+
+
+class Hidden:
+    """Holds a text as a handler may: its own frames show this, and not the text."""
+
+    def __init__(self, content: str) -> None:
+        self._content = content
+
+    def __call__(self) -> str:
+        return self._content
+
+
+def everything_shown(error: BaseException) -> str:
+    """Return what the noisiest reporters make of an error: every cause and context, every local, SQLAlchemy's text."""
+    standard = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    trace = Traceback.from_exception(
+        type(error), error, error.__traceback__, show_locals=True, locals_max_length=100, locals_max_string=10_000
+    )
+    console = Console(width=500, record=True, file=Path("/dev/null").open("w", encoding="utf8"))  # noqa: SIM115 - closed below
+    console.print(trace)
+    console.file.close()
+    return "\n".join([standard, console.export_text(), repr(error), str(error), repr(error.args)])
+
+
+STATEMENTS = {
+    "22P02": "select cast(cast(:value as text) as int)",
+    "22001": "select cast(repeat(:value, 1) as varchar(3)) from generate_series(1, 1) where length(:value) = -1 "
+    "union all select cast(:value as int4range)::text",
+    "23505": "insert into disclosed (name) values (:value)",
+    "23502": "insert into disclosed (name, must) values (:value, null)",
+    "23514": "insert into disclosed (name, small) values (:value, 1000)",
+    "42883": "select no_such_function(:value)",
+    "42601": "select :value from from",
+    "P0001": "select disclose(:value)",
+    "57014": "select cast(:value as text), pg_sleep(10)",
+}
+
+
+@pytest.fixture
+def disclosed(database: Database) -> Database:
+    """A table with every constraint, a row in it, and a function that says what it was given."""
+    with database.transaction() as connection:
+        connection.exec_driver_sql("drop table if exists disclosed")
+        connection.exec_driver_sql(
+            "create table disclosed (name text unique, must int not null default 1, small int check (small < 10))"
+        )
+        connection.execute(text("insert into disclosed (name) values (:value)"), {"value": VALUE})
+        connection.exec_driver_sql(
+            "create or replace function disclose(given text) returns int language plpgsql as "
+            "$$ begin raise exception 'given: %', given; end $$"
+        )
+    return database
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_failed_statement_shows_no_value(disclosed: Database, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the error nor what led to it, nor the frames of SQLAlchemy and the driver, show what was bound."""
+    value = Hidden(VALUE)
+    caplog.set_level(logging.DEBUG)
+
+    def handler() -> None:
+        with disclosed.invocation(1500), disclosed.transaction() as connection:
+            connection.execute(text(STATEMENTS[name]), {"value": value()})
+
+    with pytest.raises((SQLAlchemyError, SlotwiseError)) as raised:
+        handler()
+    seen = everything_shown(raised.value)
+    assert "in handler" in seen, "the handler's own line stays"
+    assert VALUE not in seen
+    assert VALUE not in caplog.text
+
+
+def test_a_refused_login_shows_no_password(postgres: PostgresServer, pool_size: int) -> None:
+    """The error names user and server; neither its causes nor any frame hold the password."""
+    url = Hidden(f"postgres://postgres:{PASSWORD}@127.0.0.1:{postgres.port}/postgres")
+    seen = failed_connect(url, pool_size)
+    assert "28P01" in seen
+    assert PASSWORD not in seen
+
+
+def failed_connect(url: Hidden, pool_size: int) -> str:
+    """Return what the noisiest reporters show of a connect that fails."""
+    database = Database(DatabaseSettings(url=url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size))
+    with pytest.raises(SlotwiseError) as raised, database.invocation(1500), database.transaction():
+        pass
+    shown = everything_shown(raised.value)
+    assert PASSWORD not in repr(vars(database))
+    return shown
+
+
+REPLIES = {
+    "closes at once": b"",
+    "cleartext, then junk": b"R\0\0\0\x08\0\0\0\x03Zjunkjunkjunk",
+    "md5, then an unknown message": b"R\0\0\0\x0c\0\0\0\x05salt?\0\0\0\x04",
+    "an unknown method": b"R\0\0\0\x08\0\0\0\x63",
+    "SCRAM with impossible parameters": b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0R\0\0\0\x10\0\0\0\x0br=x,s=,i",
+    "a length that lies": b"R\xff\xff\xff\xff",
+    "an error that echoes": b"E\0\0\0\x0eC28P01\0Mno\0\0",
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
+def test_whatever_a_server_says_the_password_is_in_no_frame(reply: bytes) -> None:
+    """Junk in the middle of a login ends in a typed error, and its frames hold nothing."""
+    with junk_server(reply) as port:
+        seen = failed_connect(Hidden(f"postgres://u:{PASSWORD}@127.0.0.1:{port}/d"), 0)
+    assert PASSWORD not in seen
+
+
+@contextmanager
+def junk_server(reply: bytes) -> Iterator[int]:
+    """Listen, and answer whatever comes with `reply`; yield the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        try:
+            while True:
+                client, _ = listener.accept()
+                with client:
+                    client.recv(4096)
+                    client.sendall(reply)
+        except OSError:
+            return
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(10)
+
+
+def test_a_handlers_own_error_keeps_every_frame(database: Database) -> None:
+    """Only SQLAlchemy's and the driver's errors lose frames: a handler's, raised below a library's, does not."""
+
+    def below(_: Any) -> int:  # noqa: ANN401 - sorted's key
+        raise KeyError("mine")
+
+    call: Callable[[], object] = lambda: sorted([1, 2], key=below)  # noqa: E731 - a frame of its own
+    with pytest.raises(KeyError) as raised, database.transaction():
+        call()
+    assert "in below" in everything_shown(raised.value)

@@ -1,0 +1,44 @@
+"""What of a server's message may be shown, as a table."""
+
+import pytest
+
+from db.disclosure import shown
+from db.server_errors import error_from
+
+HIDDEN = "a value that must not be seen"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {
+                "S": "ERROR",
+                "C": "23505",
+                "M": 'duplicate key value violates unique constraint "records_name"',
+                "D": f"Key (name)=({HIDDEN}) already exists.",
+                "s": "public",
+                "t": "records",
+                "n": "records_name",
+            },
+            (
+                'ERROR 23505: duplicate key value violates unique constraint "records_name", '
+                "schema public, table records, constraint records_name"
+            ),
+        ),
+        ({"S": "ERROR", "C": "22P02", "M": f'invalid input syntax for type integer: "{HIDDEN}"'}, "ERROR 22P02"),
+        ({"S": "ERROR", "C": "22001", "M": HIDDEN, "t": "records", "c": "n"}, "ERROR 22001: table records, column n"),
+        ({"S": "ERROR", "C": "P0001", "M": HIDDEN, "W": HIDDEN, "H": HIDDEN}, "ERROR P0001"),
+        ({"S": "ERROR", "C": "23505", "M": HIDDEN, "R": "exec_stmt_raise"}, "ERROR 23505"),
+        ({"S": "ERROR", "C": "XX000", "M": HIDDEN, "q": HIDDEN}, "ERROR XX000"),
+        ({"S": "FATAL", "C": "57P01", "M": "terminating connection"}, "FATAL 57P01: terminating connection"),
+        ({}, "ERROR None"),
+    ],
+)
+def test_names_are_shown_and_values_are_not(fields: dict[str, str], expected: str) -> None:
+    """SQLSTATE, constraint, table, column and type always; the text only where it quotes no value; DETAIL never."""
+    error = error_from(fields)
+    assert shown(fields) == str(error) == expected
+    assert HIDDEN not in repr(error)
+    assert HIDDEN not in repr(error.args)
+    assert error.fields == fields, "whoever needs a field asks for it"
