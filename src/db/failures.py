@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 
 from pg8000 import dbapi
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
@@ -10,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
 from db.masking import without_frames_of
 from db.protocol import is_broken, sqlstate_of
-from db.server_errors import ClosedError
+from db.server_errors import ClosedError, DisconnectedError
 
 
 def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> SlotwiseError | None:
@@ -37,9 +38,16 @@ def _origin(error: BaseException) -> BaseException:
 
 def connect_failure(error: Exception) -> SlotwiseError:
     """Return what a connect that failed with `error` ends with: the server's reason, or UnreachableError."""
-    return translated(error, when_broken=UnreachableError) or UnreachableError(
-        f"{UnreachableError.__doc__} {type(error).__name__}"
-    )
+    if error_for(sqlstate_of(error)) is None:
+        return UnreachableError(_reason(error))
+    return translated(error, when_broken=UnreachableError) or UnreachableError(UnreachableError.__doc__)
+
+
+def _reason(error: Exception) -> str:
+    """Say why there is no connection; only what the driver says itself is repeated."""
+    reason = str(error) if isinstance(error, DisconnectedError) else type(error).__name__
+    hint = "; DB_TLS_CA says whom to trust" if isinstance(error.__cause__, SSLCertVerificationError) else ""
+    return f"{UnreachableError.__doc__} {reason}{hint}"
 
 
 @contextmanager

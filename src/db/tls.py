@@ -49,6 +49,7 @@ def _verifying(authorities: str, region: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Up to 17 PostgreSQL takes no other curve unless told to: to offer another costs a flight (HelloRetryRequest).
     context.set_ecdh_curve("prime256v1")
+    context.set_alpn_protocols(["postgresql"])  # a server of anything else refuses what is not meant for it
     context.set_alpn_protocols(["postgresql"])  # what direct TLS asks for; in answer to an SSLRequest it does no harm
     _trust(context, authorities, region)
     return context

@@ -1,0 +1,232 @@
+"""Somebody stands between us and the server: refused, in time, with not one byte of credentials sent."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from db import Database, DatabaseSettings, UnreachableError
+from local.postgres import PostgresServer
+from tests.faults.tls import SSL_REQUEST, Authority, TlsFront
+
+USER, PASSWORD = "canary-user", "canary-password"
+HOST = "localhost"
+TLS_RECORDS = {20, 21, 22}
+"""ChangeCipherSpec, Alert and Handshake: what a client sends before it trusts; 23 is application data."""
+
+Speech = Callable[[socket.socket], ssl.SSLSocket | None]
+"""What an impostor does with a client; returns the encrypted connection where it comes to that."""
+
+
+@dataclass
+class Impostor:
+    """Listens, speaks as it was told to, and keeps what it was sent: in clear, and what it could decrypt."""
+
+    speech: Speech
+    clear: bytearray = field(default_factory=bytearray)
+    decrypted: bytearray = field(default_factory=bytearray)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[int]:
+        """Serve until the end of the block; yield the port."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=self._serve, args=(listener,), daemon=True)
+            thread.start()
+            yield listener.getsockname()[1]
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+    def _serve(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                self._meet(client)
+
+    def _meet(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            client.settimeout(5)
+            self.clear += client.recv(len(SSL_REQUEST), socket.MSG_WAITALL)
+            if secure := self.speech(client):
+                with secure:
+                    self.decrypted += secure.recv(4096)
+            while chunk := client.recv(4096):
+                self.clear += chunk
+
+
+def says(answer: bytes) -> Speech:
+    """Return the speech of one who answers the SSLRequest with this, and listens."""
+
+    def speak(client: socket.socket) -> None:
+        client.sendall(answer)
+
+    return speak
+
+
+def shakes_hands(context: ssl.SSLContext, first: bytes = b"S") -> Speech:
+    """Return the speech of one who answers `first` and goes on in TLS."""
+
+    def speak(client: socket.socket) -> ssl.SSLSocket:
+        client.sendall(first)
+        return context.wrap_socket(client.dup(), server_side=True)
+
+    return speak
+
+
+def server_context(certificate: trustme.LeafCert, newest: str = "TLSv1_3") -> ssl.SSLContext:
+    """Return the context of a server that shows this certificate and speaks no newer TLS than this."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that they are deprecated is the point
+        if newest in {"TLSv1", "TLSv1_1"}:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = ssl.TLSVersion[newest]
+        context.maximum_version = ssl.TLSVersion[newest]
+    return context
+
+
+AUTHENTICATION_OK = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+CLEARTEXT_PLEASE = b"R\0\0\0\x08\0\0\0\x03"
+NOW = datetime.now(UTC)
+
+
+def shows(*names: str, behind: bytes = b"", newest: str = "TLSv1_3", **issued: Any) -> Callable[[trustme.CA], Speech]:  # noqa: ANN401 - trustme's
+    """Return who shows a certificate for `names`, says `behind` behind its S, and speaks no newer TLS than that."""
+
+    def impostor(authority: trustme.CA) -> Speech:
+        return shakes_hands(server_context(authority.issue_cert(*names, **issued), newest), b"S" + behind)
+
+    return impostor
+
+
+def stranger(_ours: trustme.CA) -> Speech:
+    """Show a certificate for the right name, of an authority that nobody trusts."""
+    return shakes_hands(server_context(trustme.CA().issue_cert(HOST)))
+
+
+def speechless(answer: bytes) -> Callable[[trustme.CA], Speech]:
+    """Return who has no certificate, and answers with this."""
+    return lambda _ours: says(answer)
+
+
+DAY = timedelta(days=1)
+IMPOSTORS: dict[str, Callable[[trustme.CA], Speech]] = {
+    "answers N": speechless(b"N"),
+    "answers N and asks for the password": speechless(b"N" + CLEARTEXT_PLEASE),
+    "answers with an error": speechless(b"E\0\0\0\x14SFATAL\0C28000\0\0\0"),
+    "speaks before it is asked": speechless(AUTHENTICATION_OK),
+    "asks for the password in clear": speechless(CLEARTEXT_PLEASE),
+    "answers S and goes on in clear": speechless(b"S" + CLEARTEXT_PLEASE),
+    "says nothing": speechless(b""),
+    "another authority": stranger,
+    "another host's name": shows("db.example.com"),
+    "an address and no name": shows("127.0.0.1"),
+    "a common name only": shows("x.example.com", common_name=HOST),
+    "expired": shows(HOST, not_before=NOW - 9 * DAY, not_after=NOW - DAY),
+    "not yet valid": shows(HOST, not_before=NOW + DAY, not_after=NOW + 9 * DAY),
+    "TLS 1.1": shows(HOST, newest="TLSv1_1"),
+    "TLS 1.0": shows(HOST, newest="TLSv1"),
+    "data behind the S": shows(HOST, behind=AUTHENTICATION_OK),
+    "an error behind the S": shows(HOST, behind=b"E\0\0\0\x0eC28P01\0Mno\0\0"),
+    "one byte behind the S": shows(HOST, behind=b"S"),
+}
+
+
+@pytest.fixture(scope="module")
+def ours() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trusted(ours: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("trusted") / "authority.pem"
+    ours.cert_pem.write_to_path(str(file))
+    return file
+
+
+def database_at(port: int, authority: Path) -> Database:
+    """Return a database with recognisable credentials, verified as it always is."""
+    url = f"postgres://{USER}:{PASSWORD}@{HOST}:{port}/canary-database?sslmode=disable"
+    return Database(DatabaseSettings(url=url, tls_ca=str(authority), pool_size=0, connect_timeout_s=2))
+
+
+def test_the_right_server_is_trusted(ours: trustme.CA, trusted: Path) -> None:
+    """The same impostor with the right certificate is told who we are: the matrix below can fail."""
+    impostor = Impostor(shakes_hands(server_context(ours.issue_cert(HOST))))
+    with impostor.listening() as port, pytest.raises(UnreachableError), database_at(port, trusted).invocation(4000):
+        connect(port, trusted)
+    assert USER.encode() in impostor.decrypted
+    assert in_clear(impostor.clear).startswith(SSL_REQUEST)
+
+
+def connect(port: int, authority: Path) -> None:
+    """Borrow a connection within four seconds."""
+    database = database_at(port, authority)
+    with database.invocation(4000), database.autocommit():
+        pass
+
+
+def in_clear(sent: bytes | bytearray) -> bytes:
+    """Return what was sent outside of TLS records that carry a handshake or an alert; fail at application data."""
+    clear, rest = bytearray(), bytes(sent)
+    while rest:
+        if rest[0] in TLS_RECORDS and rest[1:2] == b"\x03":
+            rest = rest[5 + int.from_bytes(rest[3:5]) :]
+        elif rest[0] == 0 and rest.startswith(SSL_REQUEST):
+            clear, rest = clear + SSL_REQUEST, rest[len(SSL_REQUEST) :]
+        else:
+            clear, rest = clear + rest[:1], rest[1:]
+    return bytes(clear)
+
+
+@pytest.mark.parametrize("made", IMPOSTORS.values(), ids=IMPOSTORS)
+def test_an_impostor_is_refused_and_learns_nothing(
+    made: Callable[[trustme.CA], Speech], ours: trustme.CA, trusted: Path
+) -> None:
+    """A typed error; in clear nothing but SSLRequests, encrypted nothing at all, nowhere a name or a password."""
+    impostor = Impostor(made(ours))
+    with impostor.listening() as port, pytest.raises(UnreachableError) as raised:
+        connect(port, trusted)
+    assert f"{HOST}:{port}" in str(raised.value)
+    assert impostor.decrypted == b""
+    assert in_clear(impostor.clear).replace(SSL_REQUEST, b"") == b""
+    assert b"canary" not in bytes(impostor.clear)
+
+
+def test_the_error_says_what_is_wrong_with_a_certificate(trusted: Path) -> None:
+    """Whoever reads the log knows that it is about trust, and which setting says whom to trust."""
+    impostor = Impostor(shakes_hands(server_context(trustme.CA().issue_cert(HOST))))
+    with impostor.listening() as port, pytest.raises(UnreachableError, match=r"CERTIFICATE_VERIFY_FAILED.*DB_TLS_CA"):
+        connect(port, trusted)
+
+
+@pytest.mark.parametrize("authorities", ["rds", "system"])
+def test_the_shipped_authorities_trust_no_authority_of_ones_own(
+    authorities: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """With the default settings a server with a certificate of anybody else's is refused."""
+    with TlsFront(postgres.port, Authority(tmp_path).certificate(HOST)) as front:
+        settings = DatabaseSettings(url=f"postgres://u:p@{HOST}:{front.port}/d", tls_ca=authorities, pool_size=0)
+        database = Database(settings)
+        with database.invocation(4000), pytest.raises(UnreachableError, match="VERIFY_FAILED"), database.autocommit():
+            pass
+
+
+def test_a_verified_server_serves(postgres: PostgresServer, tmp_path: Path, pool_size: int) -> None:
+    """verify-full with an authority of one's own, on a real server behind TLS."""
+    authority = Authority(tmp_path)
+    with TlsFront(postgres.port, authority.certificate(HOST)) as front:
+        url = f"postgres://postgres:{postgres.password}@{HOST}:{front.port}/postgres"
+        database = Database(DatabaseSettings(url=url, tls_ca=str(authority.file), pool_size=pool_size))
+        with database.autocommit() as connection:
+            assert connection.exec_driver_sql("select 1").scalar_one() == 1
+        database.close()
