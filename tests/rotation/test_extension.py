@@ -1,0 +1,100 @@
+"""The secret through the extension beside the function: no SDK while it serves, no stale answer after a rotation."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db import Database, DatabaseSettings, Tls
+from tests.rotation.conftest import Application, who
+from tests.rotation.extension import Extension
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def extension(application: Application, monkeypatch: pytest.MonkeyPatch) -> Iterator[Extension]:
+    """One for the test, and an environment that finds it."""
+    with Extension(application.client, "a token of the runtime's") as started:
+        for name, value in started.variables().items():
+            monkeypatch.setenv(name, value)
+        yield started
+
+
+def environment(application: Application) -> Database:
+    """Return a database that is built from settings alone, as a function builds it."""
+    settings = DatabaseSettings(secret_id=application.secret_id, tls=Tls.INSECURE_LOCAL_ONLY, pool_size=0)
+    return Database(settings)
+
+
+PROGRAM = """
+import sys
+from db import Database, DatabaseSettings
+with Database(DatabaseSettings.from_env()).autocommit() as connection:
+    print(connection.exec_driver_sql("select current_user").scalar_one())
+raise SystemExit(", ".join({"boto3", "botocore"} & set(sys.modules)) or 0)
+"""
+
+
+def test_where_the_extension_serves_the_sdk_is_not_imported(application: Application, extension: Extension) -> None:
+    """A cold start with the extension logs in with the standard library alone."""
+    variables = {
+        "DB_SECRET_ID": application.secret_id,
+        "DB_TLS": "insecure-local-only",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", PROGRAM],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, application.user, "")
+    assert extension.asked == ["AWSCURRENT"]
+
+
+def test_a_rotation_is_survived_past_the_extensions_cache(application: Application, extension: Extension) -> None:
+    """The extension goes on answering with the old version; after a refused login it is passed by."""
+    database = environment(application)
+    assert who(database) == application.user
+    for _ in application.rotation().steps():
+        assert who(database) == application.user
+    assert extension.asked == ["AWSCURRENT"]
+
+
+def test_a_cold_start_with_a_stale_extension_is_survived(application: Application, extension: Extension) -> None:
+    """A process that starts after the rotation, beside an extension that was asked before it, logs in all the same."""
+    who(environment(application))
+    application.rotation().run()
+    assert who(environment(application)) == application.user
+    assert extension.asked == ["AWSCURRENT", "AWSCURRENT"]
+
+
+@pytest.mark.parametrize("trouble", ["not ready", "refuses the token", "not there", "talks junk"])
+def test_the_api_serves_where_the_extension_does_not(
+    application: Application, extension: Extension, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """During the start of an environment the extension answers 400; whatever it answers, the API is asked."""
+    application.reads()
+    extension.is_ready = trouble != "not ready"
+    if trouble == "refuses the token":
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "another")
+    if trouble == "not there":
+        monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "1")
+    if trouble == "talks junk":
+        monkeypatch.setattr(extension, "_secret", lambda *_: "<html>")
+    assert who(environment(application)) == application.user
+    assert application.reads() == 1
+
+
+def test_outside_of_lambda_nobody_is_asked(
+    application: Application, extension: Extension, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a developer's machine somebody else may listen there: a session token is not handed to it."""
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME")
+    assert who(environment(application)) == application.user
+    assert extension.asked == []
