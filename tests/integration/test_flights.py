@@ -1,13 +1,17 @@
 """What each piece of work costs in flights: exact counts, by a proxy between the engine and a real server."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from db import Database
+from db import Database, Tls
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
+from tests.faults.tls import Authority, TlsFront
 
 NUMBERS = Table("flight_numbers", MetaData(), Column("id", Integer, primary_key=True), Column("name", Text))
 
@@ -104,3 +108,80 @@ def test_the_first_transaction_of_an_environment_is_four_flights(database: Datab
             assert connection.scalar(text("select cast(:n as int)"), {"n": 1}) == 1
 
     assert flights(proxy, work) == 4
+
+
+def test_a_reconnect_and_its_transaction_are_four_flights(warm: Database, proxy: Proxy) -> None:
+    """What was learnt at the first connect is not asked again."""
+    warm.close()
+
+    def work() -> None:
+        with warm.transaction() as connection:
+            assert connection.scalar(text("select cast(:n as int)"), {"n": 1}) == 1
+
+    assert flights(proxy, work) == 4
+
+
+def test_a_liveness_check_costs_nothing(warm: Database, proxy: Proxy) -> None:
+    """Borrowing and giving back is free; a dead connection is replaced all the same."""
+
+    def borrow() -> None:
+        with warm.transaction():
+            pass
+
+    assert flights(proxy, borrow) == 0
+    proxy.end()
+    with warm.autocommit() as connection:
+        assert connection.scalar(text("select 1")) == 1
+
+
+def test_an_insert_of_100_objects_is_one_flight_and_a_commit(warm: Database, proxy: Proxy) -> None:
+    """The keys that the server gives come back with it."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Thing(Base):
+        __tablename__ = "flight_things"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+
+    with warm.transaction() as connection:
+        Base.metadata.drop_all(connection)
+        Base.metadata.create_all(connection)
+
+    def work() -> None:
+        with warm.session() as session:
+            things = [Thing(name=f"n{number}") for number in range(100)]
+            session.add_all(things)
+            session.flush()
+            assert len({thing.id for thing in things}) == 100
+
+    assert flights(proxy, work) == 2
+
+
+def test_the_first_transaction_over_tls_is_six_flights(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+) -> None:
+    """Two more than in clear: the request for TLS, and its handshake; one more where SCRAM cannot be begun early."""
+    authority = Authority(tmp_path)
+    certificate = authority.certificate("localhost")
+    settings = {"host": "localhost", "tls": Tls.VERIFY_FULL, "tls_ca": str(authority.file)}
+    with ExitStack() as stack:
+        if postgres.has_tls:
+            directory = tmp_path_factory.mktemp("tls") / "data"
+            server = stack.enter_context(PostgresServer(directory, "secret", certificate=certificate))
+            proxy = stack.enter_context(Proxy(server.port))
+        else:
+            server = postgres
+            front = stack.enter_context(TlsFront(postgres.port, certificate))
+            proxy = stack.enter_context(Proxy(front.port))
+        database = make_database(server.url(), port=proxy.port, **settings)
+        with database.transaction() as connection:
+            assert connection.scalar(text("select cast(:n as int)"), {"n": 1}) == 1
+            database_flights = proxy.links[-1].traffic().flights
+        assert proxy.links[-1].traffic().flights == database_flights + 1
+        assert database_flights == (5 if server.has_tls else 6)
+        database.close()
