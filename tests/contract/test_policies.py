@@ -12,6 +12,7 @@ NETWORK = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 ]
+SECRET = {"Fn::If": ["MakesDatabase", {"Ref": "ApplicationSecret"}, {"Ref": "DatabaseSecretArn"}]}
 CANNOT_BE_NARROWED = {"AttachToTheSubnets", "KeepThemFromTheCode", "SendTraces"}
 """Statements about "*", because AWS defines no resource for their actions."""
 
@@ -23,18 +24,18 @@ def _statements() -> dict[str, dict[str, Any]]:
 
 
 def test_the_functions_read_one_secret_and_no_other() -> None:
-    """The secret's ARN is the parameter's, to the letter."""
+    """The one that is given, or the stack's own, to the letter."""
     read = _statements()["ReadTheSecret"]
     assert read["Action"] == "secretsmanager:GetSecretValue"
-    assert read["Resource"] == {"Ref": "DatabaseSecretArn"}
+    assert read["Resource"] == SECRET
 
 
 def test_the_secrets_key_opens_that_secret_only() -> None:
     """Through Secrets Manager, and for nothing else that the key encrypts."""
     decrypt = _statements()["DecryptTheSecret"]
     assert decrypt["Action"] == "kms:Decrypt"
-    assert decrypt["Resource"] == {"Ref": "DatabaseSecretKeyArn"}
-    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == {"Ref": "DatabaseSecretArn"}
+    assert decrypt["Resource"] == {"Ref": "DatabaseKeyArn"}
+    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == SECRET
 
 
 def test_the_network_is_lambdas_and_not_the_codes() -> None:
@@ -54,13 +55,35 @@ def test_nothing_else_is_allowed() -> None:
         assert "*" not in str(statement["Action"])
 
 
-def test_a_role_adds_its_own_log_and_nothing_more() -> None:
-    """Each function writes to its log group only, and only Lambda can be it."""
-    for name, role in resources("AWS::IAM::Role").items():
+def _roles(service: str) -> dict[str, dict[str, Any]]:
+    """Return the roles that a service of AWS may take on."""
+    return {
+        name: role
+        for name, role in resources("AWS::IAM::Role").items()
+        for trust in role["AssumeRolePolicyDocument"]["Statement"]
+        if trust["Principal"] == {"Service": service}
+    }
+
+
+def test_only_two_services_can_be_our_roles() -> None:
+    """No account, no user, no other service."""
+    assert _roles("lambda.amazonaws.com") | _roles("rds.amazonaws.com") == resources("AWS::IAM::Role")
+
+
+def test_a_functions_role_adds_its_own_log_and_nothing_more() -> None:
+    """Each function writes to its own log group."""
+    for name, role in _roles("lambda.amazonaws.com").items():
         (own,) = role["Policies"]
         (statement,) = own["PolicyDocument"]["Statement"]
         assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
         assert statement["Resource"] == {"Fn::GetAtt": name.replace("Role", "LogGroup.Arn")}
         assert role["ManagedPolicyArns"] == [{"Ref": "DatabaseAccess"}]
-        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_the_proxy_reads_the_functions_secret_and_no_other() -> None:
+    """It lends that login and has no use for another."""
+    (role,) = _roles("rds.amazonaws.com").values()
+    (policy,) = role["Policies"]
+    read, decrypt = policy["PolicyDocument"]["Statement"]
+    assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", SECRET)
+    assert decrypt["Fn::If"][1]["Resource"] == {"Ref": "DatabaseKeyArn"}

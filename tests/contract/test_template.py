@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -55,12 +56,32 @@ def test_every_function_has_a_module_of_its_name() -> None:
 
 
 def test_no_route_is_open() -> None:
-    """Every request is signed; no event turns the API's authorizer off."""
-    for api in resources("AWS::Serverless::HttpApi").values():
-        assert api["Auth"]["DefaultAuthorizer"] == "AWS_IAM"
+    """Every route of every function wants a signature, or a token where a parameter says so; no event opens one."""
+    definition = template()["Resources"]["Api"]["Properties"]["DefinitionBody"]
+    guarded = {f"{method.upper()} {path}": operation["security"] for path, operations in definition["paths"].items()
+               for method, operation in operations.items()}  # fmt: skip
+    assert set(guarded) == set(routes())
+    for security in guarded.values():
+        assert security == {"Fn::If": ["WantsTokens", [{"jwt": []}], [{"iam": []}]]}
     for function in functions().values():
         for event in function.get("Events", {}).values():
             assert "Auth" not in event["Properties"]
+
+
+def test_a_signature_is_wanted_unless_a_parameter_says_otherwise() -> None:
+    """Who deploys with nothing said has an API that only IAM's principals can call."""
+    schemes = template()["Resources"]["Api"]["Properties"]["DefinitionBody"]["components"]["securitySchemes"]
+    assert schemes["iam"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert template()["Parameters"]["Authorization"]["Default"] == "iam"
+
+
+def test_no_page_may_call_the_api_unless_it_is_named() -> None:
+    """CORS is off by default, and no parameter can open it to everybody."""
+    parameter = template()["Parameters"]["CorsOrigins"]
+    assert parameter["Default"] == ""
+    assert re.fullmatch(parameter["AllowedPattern"], "https://app.example.com,http://localhost:5173")
+    for everybody in ("*", "https://*", "https://*.example.com"):
+        assert not re.fullmatch(parameter["AllowedPattern"], everybody)
 
 
 def test_the_settings_can_be_read_from_the_functions_variables() -> None:
@@ -69,9 +90,10 @@ def test_the_settings_can_be_read_from_the_functions_variables() -> None:
     elsewhere = KNOWN_TO_BOTO3 | set(KNOWN_TO_POWERTOOLS)
     given = {name: value for name, value in variables().items() if name not in elsewhere}
     assert set(given) <= known
-    texts = {name: "given" if isinstance(value, dict) else str(value) for name, value in given.items()}
-    settings = DatabaseSettings.from_env(texts)
-    assert settings == DatabaseSettings.from_env({"DB_SECRET_ID": "given"}), "the template changes a default"
+    texts = {name: str(value) for name, value in given.items() if not isinstance(value, dict)}
+    settings = DatabaseSettings.from_env({**texts, "DB_SECRET_ID": "given"})
+    usual = DatabaseSettings.from_env({"DB_SECRET_ID": "given", "DB_NAME": "slotwise"})
+    assert settings == usual, "the template changes a default"
 
 
 def test_powertools_is_told_the_same_names_as_in_the_code() -> None:
@@ -99,7 +121,7 @@ def test_the_runtimes_python_is_one_that_the_package_supports() -> None:
 
 
 def test_each_function_has_its_own_role_log_group_and_limit() -> None:
-    """What one function may do, keep and use up is nobody else's."""
+    """What one function may do, log and use up is nobody else's."""
     owned: list[Any] = []
     for name, function in functions().items():
         assert "ReservedConcurrentExecutions" in function, f"{name} may use up the database"
