@@ -30,6 +30,9 @@ START_TIMEOUT_S = 10
 INIT_TIMEOUT_S = 10
 """Seconds that Lambda gives to the start of an environment, and that an answer may therefore take longer."""
 
+SHUTDOWN_S = 0.5
+"""Seconds between SIGTERM and SIGKILL for a function with an internal extension."""
+
 _numbers = itertools.count(1)
 
 
@@ -112,7 +115,7 @@ class ExecutionEnvironment:
                 return
             time.sleep(0.005)
         self.stop()
-        raise EnvironmentStartError(f"no execution environment for {self._configuration.name}: {self._new_lines()}")
+        raise EnvironmentStartError(f"no execution environment for {self._configuration.name}: {self.new_lines()}")
 
     def invoke(self, event: Any) -> Invocation:  # noqa: ANN401 - any JSON
         """Thaw, hand over the event, freeze again. An environment that fails is not usable afterwards."""
@@ -130,7 +133,7 @@ class ExecutionEnvironment:
             duration_ms=duration_ms,
             payload=payload,
             failure=failure,
-            log=self._new_lines(),
+            log=self.new_lines(),
         )
 
     def _post(self, body: bytes) -> tuple[int, bytes] | None:
@@ -159,7 +162,8 @@ class ExecutionEnvironment:
             with suppress(ProcessLookupError):
                 os.killpg(group, number)
 
-    def _new_lines(self) -> tuple[str, ...]:
+    def new_lines(self) -> tuple[str, ...]:
+        """Return the whole lines that were written since the last time."""
         with self._log_path.open("rb") as log:
             log.seek(self._log_read)
             new = log.read()
@@ -168,11 +172,24 @@ class ExecutionEnvironment:
         return tuple(whole.decode(errors="replace").splitlines())
 
     def stop(self) -> None:
-        """Kill all its processes, as Lambda does with a function that has no extension."""
+        """End it as Lambda does: SIGTERM, which a function without an extension does not live to see, then SIGKILL."""
         self.is_usable = False
+        self._say_that_it_ends()
         kill_session(self._process.pid)
         self._process.wait()
         self._guardian.forget_session(self._process.pid)
+
+    def _say_that_it_ends(self) -> None:
+        """Thaw the function, send it SIGTERM, and give it what Lambda gives to one with an internal extension."""
+        give_up_at = time.monotonic() + SHUTDOWN_S
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+        while self._groups and self._is_running() and time.monotonic() < give_up_at:
+            time.sleep(0.005)
+
+    def _is_running(self) -> bool:
+        """Say whether the function has not ended yet."""
+        return bool(self.runtime_states() - {"Z"})
 
 
 def outcome(answer: tuple[int, bytes] | None) -> tuple[Any, str | None, bool]:

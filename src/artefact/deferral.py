@@ -115,8 +115,28 @@ def _move(tree: ast.Module, module: str, one: _Imported, *, unused_only: bool) -
     if not one.node.names:
         tree.body.remove(one.node)
     for function in uses.functions:
-        function.body.insert(1 if ast.get_docstring(function) else 0, one.statement())
+        block, index = _before_first_use(function.body, one.name)
+        block.insert(index, one.statement())
     return True
+
+
+def _before_first_use(block: list[ast.stmt], name: str) -> tuple[list[ast.stmt], int]:
+    """Return where in a function an import must stand so that only the paths that use `name` make it."""
+    using = [index for index, statement in enumerate(block) if _mentions(statement, name)]
+    only = block[using[0]]
+    if len(using) == 1 and isinstance(only, ast.If):
+        for branch in (only.body, only.orelse):
+            if sum(_mentions(statement, name) for statement in branch) == _mentions(only, name):
+                return _before_first_use(branch, name)
+    return block, using[0]
+
+
+def _mentions(node: ast.AST, name: str) -> int:
+    """Count the uses of a name in what runs with `node` itself, and not in functions that it only defines."""
+    if isinstance(node, ast.Name):
+        return int(node.id == name)
+    inside = (*node.decorator_list, node.args) if isinstance(node, Definition) else ast.iter_child_nodes(node)
+    return sum(_mentions(inner, name) for inner in inside)
 
 
 def _has_future_annotations(tree: ast.Module) -> bool:
@@ -135,7 +155,7 @@ def _add_on_demand(tree: ast.Module, module: str, names: dict[str, tuple[str, st
 
 @dataclass
 class _Uses(ast.NodeVisitor):
-    """Where a name is used: in which outermost functions, and in which lines that run at import."""
+    """Where a name is used: in which functions, and in which lines that run at import."""
 
     name: str
     annotations_are_text: bool
@@ -150,8 +170,8 @@ class _Uses(ast.NodeVisitor):
         for part in self._evaluated_at_import(node):
             self.visit(part)
         self.lines += [one.lineno for one in ast.walk(node) if isinstance(one, ast.arg) and one.arg == self.name]
-        if any(isinstance(inner, ast.Name) and inner.id == self.name for part in node.body for inner in ast.walk(part)):
-            self.functions.append(node)
+        definitions = [one for one in ast.walk(node) if isinstance(one, Definition)]
+        self.functions += [one for one in definitions if any(_mentions(inner, self.name) for inner in one.body)]
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - ast.NodeVisitor's name
 

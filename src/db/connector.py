@@ -45,6 +45,21 @@ class Connector:
         """Say whether the server took the startup parameters; a pooler does not."""
         return self._settings.mode is Mode.DIRECT and not self._habits.refuse_parameters
 
+    def prepare(self, deadline: Deadline) -> None:
+        """Find out who logs in and whom to trust, so that the first connect need not; opens nothing to the server.
+
+        Raises SecretError, and ConfigurationError where the settings lead nowhere.
+        """
+        for login in self._credentials.logins(deadline):
+            client_context(self._settings, login.host)
+            return
+
+    def forget(self) -> None:
+        """Forget keys made of passwords, what servers are used to, and refusals: before a snapshot is taken."""
+        self._credentials.forget()
+        self._habits.forget()
+        self._refusals = Refusals()
+
     def connect(self) -> lasting.LastingConnection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
         return self._log_in(self._deadline())

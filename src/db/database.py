@@ -155,6 +155,17 @@ class Database:
         idle, borrowed = getattr(pool, "checkedin", int)(), getattr(pool, "checkedout", int)()
         return PoolState(kind=type(pool).__name__, size=self.settings.pool_size, idle=idle, borrowed=borrowed)
 
+    def prepare(self, deadline: Deadline) -> None:
+        """Do ahead what the first borrow would do, up to connecting; raise SecretError or ConfigurationError."""
+        _ = self.engine
+        self._connector.prepare(deadline)
+
+    def forget(self) -> None:
+        """Close every idle connection, and forget secrets, keys, and what was seen of the fleet."""
+        self.close()
+        self._connector.forget()
+        self._member.forget()
+
     def close(self) -> None:
         """Close every idle connection; the next borrow opens a new one."""
         self.engine.dispose()

@@ -41,6 +41,10 @@ class Credentials(Protocol):
     def accepted(self, login: Login) -> None:
         """Take note that the server has let `login` in."""
 
+    def forget(self) -> None:
+        """Forget every password: before a snapshot of this process is taken."""
+        return
+
     def has_expired(self, version: str | None) -> bool:  # noqa: ARG002 - for those that have versions
         """Say, without asking anybody, whether a connection that logged in with `version` should end when returned."""
         return False

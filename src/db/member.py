@@ -43,13 +43,18 @@ class Member:
         queue: Queue | None = None,
     ) -> None:
         self._clock = clock or FrozenTimeClock()
-        self._lookout = Lookout(settings, self._clock)
+        self._settings = settings
         self._queue = queue or Queue(settings.slot_wait_s, deadline)
         self._keeps = settings.pool_size > 0
-        self._refused_at: float | None = None
-        self._pace = Pace()
         self._attempted_at = 0.0
         self._takes_leases: Callable[[], bool] = bool
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing of the fleet, as at the beginning: what was seen before a snapshot is no news after it."""
+        self._lookout = Lookout(self._settings, self._clock)
+        self._refused_at: float | None = None
+        self._pace = Pace()
         self._facts = Slots()
 
     def attach(self, engine: Engine, takes_leases: Callable[[], bool]) -> None:

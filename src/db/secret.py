@@ -56,6 +56,14 @@ class SecretCredentials(Credentials):
         self._clock = clock or FrozenTimeClock()
         self._wall = wall
         self._lock = threading.Lock()
+        self._know_nothing()
+
+    def forget(self) -> None:
+        """Know nothing of the secret, as at the beginning."""
+        self._source.forget()
+        self._know_nothing()
+
+    def _know_nothing(self) -> None:
         self._logins: dict[str, Login] = {}
         self._stages: dict[Stage, str] = {}
         self._trusted: str | None = None

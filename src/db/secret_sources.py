@@ -31,6 +31,9 @@ class Answer:
 class Source(Protocol):
     """Gives the versions of one secret."""
 
+    def forget(self) -> None:
+        """Drop what a clone of this process must not share: sessions, and the role's keys in them."""
+
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool) -> Answer | None:
         """Return the version that has `stage`, None where none has; `fresh` forbids every cache on the way.
 
@@ -45,6 +48,10 @@ class ApiSource:
         self.secret_id = secret_id
         self._session: Any = None
         """boto3's own default session must not be used by two threads at once."""
+
+    def forget(self) -> None:
+        """Make a session anew at the next need."""
+        self._session = None
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
         """Ask the API, twice at most, within `within_s` seconds."""
@@ -95,6 +102,10 @@ class ExtensionSource:
     secret_id: str
     extension: Extension
     otherwise: Source
+
+    def forget(self) -> None:
+        """Nothing is kept here."""
+        self.otherwise.forget()
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = False) -> Answer | None:
         """Ask the extension; ask the API where it is not there, not ready, or has an error to report."""

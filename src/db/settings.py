@@ -45,6 +45,14 @@ Reader = Callable[[str], object]
 """Turns a variable's text into a value; its ValueError says what is allowed."""
 
 
+class AtInit(StrEnum):
+    """What an environment does ahead of its first invocation, while INIT has the whole processor."""
+
+    NOTHING = "nothing"
+    SECRET = "secret"  # noqa: S105 - what is fetched, not a secret
+    CONNECTION = "connection"
+
+
 def _number(kind: type[int] | type[float], low: float, high: float) -> Reader:
     """Return the reader of a number from `low` to `high`, both included."""
 
@@ -71,6 +79,12 @@ def _choice(kind: type[StrEnum]) -> Reader:
             raise ValueError(" or ".join(kind)) from error
 
     return read
+
+
+def _switch(text: str) -> object:
+    if text not in {"true", "false"}:
+        raise ValueError("true or false")
+    return text == "true"
 
 
 def _setting(variable: str, default: object, read: Reader = str, *, secret: bool = False) -> Any:  # noqa: ANN401 - a field's default stands for any type
@@ -130,6 +144,10 @@ class DatabaseSettings:
     """Seconds that a server may give no sign of life while it is asked; a half-open connection is given up then."""
     max_attempts: int = _setting("DB_MAX_ATTEMPTS", 5, _number(int, 1, 100))
     """How often run_transaction runs its work at most."""
+    at_init: AtInit = _setting("DB_AT_INIT", AtInit.SECRET, _choice(AtInit))
+    """What is done ahead of the first invocation: `secret` fetches it, `connection` connects too, `nothing` waits."""
+    graceful_shutdown: bool = _setting("DB_GRACEFUL_SHUTDOWN", default=True, read=_switch)
+    """`true` registers an internal extension, so that Lambda says when it ends the environment; `false` does not."""
     application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")
     """What pg_stat_activity shows; in Lambda the function's name and version by default."""
 
@@ -213,6 +231,24 @@ def aws_identity(environ: Mapping[str, str] = os.environ) -> AwsIdentity | None:
         return None
     token = Secret(environ.get("AWS_SESSION_TOKEN", ""))
     return AwsIdentity(region=region, access_key_id=key_id, secret_access_key=Secret(key), session_token=token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LambdaProcess:
+    """What this process is to Lambda."""
+
+    runtime_api: str | None = None
+    """Host and port of the runtime's API; None where this is not the process of a function."""
+    is_snapshot: bool = False
+    """Whether INIT ends in a snapshot that many environments begin with."""
+
+
+def lambda_process(environ: Mapping[str, str] = os.environ) -> LambdaProcess:
+    """Read what Lambda says of this process."""
+    return LambdaProcess(
+        runtime_api=environ.get("AWS_LAMBDA_RUNTIME_API"),
+        is_snapshot=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

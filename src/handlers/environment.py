@@ -1,7 +1,8 @@
 """What lives as long as the execution environment. The composition root, and the only module with import-time state.
 
-Building all this opens no socket and calls no API, so a function starts also while the database is away. Settings that
-cannot be right end the start with ConfigurationError, which names the variable.
+Building all this opens no socket and calls no API; in Lambda, what the first invocation would wait for is begun beside
+the imports (db.lifecycle), and a function starts also while the database is away. Settings that cannot be right end the
+start with ConfigurationError, which names the variable.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from db import Database, DatabaseSettings
+from db.lifecycle import Lifecycle
+from db.settings import lambda_process
 from handlers.telemetry import Telemetry
 
 SERVICE = "slotwise"
@@ -27,6 +30,8 @@ metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 tracer = Tracer(service=SERVICE, auto_patch=False)
 telemetry = Telemetry(metrics, logger)
 database = Database(DatabaseSettings.from_env(), observer=telemetry)
+lifecycle = Lifecycle(database, lambda_process(), at_end=telemetry.flush)
+lifecycle.begin()
 
 
 def entry_point(handler: Handler) -> Handler:
@@ -44,4 +49,5 @@ def entry_point(handler: Handler) -> Handler:
     measured: Handler = metrics.log_metrics(invoke)
     traced: Handler = tracer.capture_lambda_handler(measured, capture_response=False, capture_error=False)
     logged: Handler = logger.inject_lambda_context(traced, clear_state=True)
+    lifecycle.ready()
     return logged

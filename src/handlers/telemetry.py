@@ -55,6 +55,11 @@ class Telemetry:
         self._count("TransactionsRepeated", happened=True)
         self._time("RepeatWait", repeat.wait_ms)
 
+    def flush(self) -> None:
+        """Write what no invocation has written: at the end of the environment."""
+        if self._metrics.metric_set:
+            self._metrics.flush_metrics()
+
     def _note_failure(self, kind: str | None) -> None:
         is_failure = kind is not None and kind not in NOT_THE_CONNECTIONS
         self._count("ConnectionFailures", is_failure)

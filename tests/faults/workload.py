@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 from sqlalchemy import text
 
 from db import Database, DatabaseSettings
+from db.lifecycle import Lifecycle
+from db.settings import LambdaProcess
 
 INCREMENT = text("update counters set value = value + 1 where name = :name returning value")
 
@@ -43,7 +46,19 @@ def fail(_database: Database) -> None:
     raise ValueError("as asked")
 
 
-WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in (increment, backend, hold, fail)}
+def before_snapshot(database: Database) -> None:
+    """Run the hook."""
+    Lifecycle(database, LambdaProcess()).before_snapshot()
+
+
+def after_restore(database: Database) -> float:
+    """Run the hook; return a number that only this clone should draw."""
+    Lifecycle(database, LambdaProcess()).after_restore()
+    return random.random()  # noqa: S311 - the generator that clones would share is the point
+
+
+ALL = (increment, backend, hold, fail, before_snapshot, after_restore)
+WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in ALL}
 
 
 def serve(database: Database, channel: socket.socket) -> None:

@@ -35,6 +35,9 @@ class Played:
             raise answer
         return answer
 
+    def forget(self) -> None:
+        self.asked.clear()
+
 
 class Time:
     def __init__(self) -> None:

@@ -1,0 +1,65 @@
+"""The end of an environment under AWS's own emulator and runtime client."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.function import LambdaFunction
+from local.postgres import PostgresServer
+from tests.faults.proxy import Proxy
+
+SRC = Path(__file__).parents[2] / "src"
+FUNCTIONS = Path(__file__).parent / "functions"
+TERMINATE = b"X\x00\x00\x00\x04"
+KILLED_AFTER_S = 0.3
+"""Seconds from SIGTERM to SIGKILL, at the least that Lambda gives."""
+
+
+@pytest.fixture
+def make_ending(
+    make_function: Callable[..., LambdaFunction], postgres: PostgresServer
+) -> Callable[..., LambdaFunction]:
+    """Make the function that keeps a connection; it may be to a proxy's port."""
+
+    def make(port: int, **variables: str) -> LambdaFunction:
+        server = f"postgresql://postgres:{postgres.password}@127.0.0.1:{port}/postgres"
+        own = {"SERVER": server, "PYTHONPATH": f"{FUNCTIONS}:{SRC}", **variables}
+        return make_function(name="ending", handler="ending.handler", timeout_s=20, variables=own)
+
+    return make
+
+
+@pytest.mark.parametrize("polls_in", ["main thread", "thread"])
+def test_the_server_is_told_goodbye_when_an_environment_ends(
+    make_ending: Callable[..., LambdaFunction], postgres: PostgresServer, polls_in: str
+) -> None:
+    """Row 17: SIGTERM arrives however the runtime client waits; Terminate is sent, what is to be flushed is flushed."""
+    client = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"} if polls_in == "thread" else {}
+    with Proxy(postgres.port) as proxy:
+        function = make_ending(proxy.port, **client)
+        assert function.invoke({}).failure is None
+        (environment,) = function.idle
+        before = proxy.traffic()
+        began = time.monotonic()
+        environment.stop()
+        assert time.monotonic() - began < KILLED_AFTER_S
+        while proxy.live() and time.monotonic() < began + 5:
+            time.sleep(0.01)
+        assert (proxy.traffic() - before).to_server == len(TERMINATE)
+        assert "flushed" in environment.new_lines()
+
+
+def test_without_the_extension_the_end_comes_without_a_word(
+    make_ending: Callable[..., LambdaFunction], postgres: PostgresServer
+) -> None:
+    """Off by setting: nothing is registered, and Lambda's kill ends the environment as ever."""
+    with Proxy(postgres.port) as proxy:
+        function = make_ending(proxy.port, GRACEFUL="false")
+        assert function.invoke({}).failure is None
+        (environment,) = function.idle
+        before = proxy.traffic()
+        environment.stop()
+        assert (proxy.traffic() - before).to_server == 0
+        assert "flushed" not in environment.new_lines()

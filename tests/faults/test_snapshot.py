@@ -1,0 +1,58 @@
+"""Row 18: one snapshot restored many times."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from local.postgres import PostgresServer
+from tests.faults.environment import Environment
+from tests.faults.proxy import Proxy
+
+CLONES = 5
+
+
+def test_clones_share_neither_connection_nor_chance(
+    start_environment: Callable[..., Environment],
+) -> None:
+    """Row 18: after the hooks each clone of a warmed environment has a server process and random numbers of its own."""
+    parent = start_environment()
+    warm = parent.invoke("backend")
+    parent.invoke("before_snapshot")
+    with ExitStack() as stack:
+        clones = [stack.enter_context(parent.clone()) for _ in range(CLONES)]
+        drawn = {clone.invoke("after_restore") for clone in clones}
+        backends = {clone.invoke("backend") for clone in clones}
+        assert len(drawn) == CLONES
+        assert len(backends - {warm}) == CLONES
+        assert backends == {clone.invoke("backend") for clone in clones}
+
+
+def test_nothing_is_open_in_a_snapshot(start_environment: Callable[..., Environment], postgres: PostgresServer) -> None:
+    """Row 18: the server has been told goodbye before the snapshot, so no clone finds a socket that others use."""
+    with Proxy(postgres.port) as proxy:
+        url = f"postgresql://postgres:{postgres.password}@127.0.0.1:{proxy.port}/postgres"
+        parent = start_environment(DATABASE_URL=url)
+        parent.invoke("backend")
+        assert len(proxy.live()) == 1
+        before = proxy.traffic()
+        parent.invoke("before_snapshot")
+        give_up_at = time.monotonic() + 5
+        while proxy.live() and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+        assert proxy.live() == []
+        assert (proxy.traffic() - before).to_server == len(b"X\x00\x00\x00\x04")
+
+
+def test_a_clone_connects_ahead_where_the_settings_say_so(
+    start_environment: Callable[..., Environment], postgres: PostgresServer
+) -> None:
+    """The first invocation after a restore finds a warm connection."""
+    with Proxy(postgres.port) as proxy:
+        url = f"postgresql://postgres:{postgres.password}@127.0.0.1:{proxy.port}/postgres"
+        parent = start_environment(DATABASE_URL=url, DB_AT_INIT="connection")
+        parent.invoke("before_snapshot")
+        with parent.clone() as clone:
+            clone.invoke("after_restore")
+            before = proxy.traffic()
+            clone.invoke("backend")
+            assert (proxy.traffic() - before).flights == 1
