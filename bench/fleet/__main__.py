@@ -1,73 +1,84 @@
-"""`python -m bench.fleet`: every strategy through every scenario, then table and plots."""
+"""`python -m bench.fleet`: every strategy through every scenario, then the table and the plots."""
 
 import argparse
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.fleet import scenarios
-from bench.fleet.measuring import as_json, figures, measure
+from bench.fleet.measuring import measure
+from bench.fleet.plots import draw, plain
 from bench.fleet.pooler import PROGRAM
+from bench.fleet.report import report
+from bench.fleet.results import Result, load, merged, result_of, save
 from bench.fleet.scenarios import Scenario
 
 HERE = Path(__file__).parent
-DRAIN_S = 6.0
-"""How long the last answers and the server's start take, for the progress bar."""
+AROUND_S = 14.0
+"""How long starting, the last answers and the end take, for the progress bar."""
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run what was asked for; what was not keeps its earlier results."""
     wanted = _arguments()
-    chosen = [
-        scenario for scenario in _scenarios(wanted.short) if not wanted.scenario or scenario.name in wanted.scenario
+    chosen = scenarios.short() if wanted.short else scenarios.full()
+    runs = [] if wanted.draw_only else _runs(chosen, wanted.scenario, wanted.strategy)
+    wanted.output.mkdir(parents=True, exist_ok=True)
+    saved = wanted.output / "results.json"
+    with Progress(TextColumn("{task.description:50}"), BarColumn(), TimeRemainingColumn()) as progress:
+        new = _run_all(runs, progress)
+    results = merged(load(saved), new)
+    save(results, saved)
+    (wanted.output / "RESULTS.md").write_text(report(chosen, results))
+    draw(results, wanted.output)
+
+
+def _runs(chosen: list[Scenario], only: list[str], names: list[str]) -> list[tuple[Scenario, str]]:
+    runs = [
+        (scenario, name)
+        for scenario in chosen
+        for name in scenario.strategies
+        if (not only or scenario.name in only) and (not names or name in names)
     ]
-    runs = [(scenario, name) for scenario in chosen for name in _strategies(scenario, wanted.strategy)]
-    columns = (
-        TextColumn("{task.description:42}"),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as progress:
-        results = _run_all(runs, progress)
-    wanted.output.write_text(json.dumps(results))
+    if PROGRAM is None and any(name == "pgbouncer" for _, name in runs):
+        print("PgBouncer is not installed: it is left out (Debian: apt-get install pgbouncer)")
+        return [(scenario, name) for scenario, name in runs if name != "pgbouncer"]
+    return runs
 
 
-def _run_all(runs: list[tuple[Scenario, str]], progress: Progress) -> list[dict[str, object]]:
-    task = progress.add_task("", total=sum(scenario.seconds + DRAIN_S for scenario, _ in runs))
-    done_s, results = 0.0, list[dict[str, object]]()
+def _run_all(runs: list[tuple[Scenario, str]], progress: Progress) -> list[Result]:
+    task = progress.add_task("", total=sum(scenario.seconds + AROUND_S for scenario, _ in runs))
+    done_s, results = 0.0, list[Result]()
     for scenario, name in runs:
-        progress.update(task, description=f"{scenario.title}: {name}"[:42])
-
-        def tick(seconds: float, done_s: float = done_s) -> None:
-            progress.update(task, completed=done_s + seconds)
-
-        run = measure(scenario, name, tick)
-        results.append(as_json(scenario, run))
-        progress.console.print(figures(scenario, run))
-        done_s += scenario.seconds + DRAIN_S
+        progress.update(task, description=f"{scenario.title}: {plain(name)}"[:50])
+        results.append(result_of(scenario, measure(scenario, name, _ticking(progress, task, done_s))))
+        progress.console.print(_summary(results[-1]))
+        done_s += scenario.seconds + AROUND_S
+        progress.update(task, completed=done_s)
     return results
 
 
-def _scenarios(short: bool) -> list[Scenario]:  # noqa: FBT001 - a command's flag
-    return scenarios.short() if short else scenarios.full()
+def _ticking(progress: Progress, task: int, done_s: float) -> Callable[[float], None]:
+    return lambda seconds: progress.update(task, completed=done_s + seconds)  # type: ignore[arg-type]  # rich's own int
 
 
-def _strategies(scenario: Scenario, wanted: list[str]) -> list[str]:
-    names = [name for name in scenario.strategies if not wanted or name in wanted]
-    if "pgbouncer" in names and PROGRAM is None:
-        print("PgBouncer is not installed: it is left out (Debian: apt-get install pgbouncer)")
-        names.remove("pgbouncer")
-    return names
+def _summary(result: Result) -> str:
+    figures = result.figures
+    return (
+        f"{result.scenario:14} {plain(result.strategy):32} answered {figures.answered:6.1%}"
+        f"  in good time {figures.in_good_time:6.1%}  p99 {figures.p99_s:5.2f} s  attempts {figures.attempts:.2f}"
+        f"  peak {figures.peak}  {figures.failures or ''}"
+    )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.fleet", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a few seconds instead of half an hour")
-    parser.add_argument("--scenario", action="append", help="only this one; may be repeated")
-    parser.add_argument("--strategy", action="append", help="only this one; may be repeated")
-    parser.add_argument("--output", type=Path, default=HERE / "results.json")
+    parser.add_argument("--short", action="store_true", help="a few seconds of it")
+    parser.add_argument("--scenario", action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument("--strategy", action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument("--draw-only", action="store_true", help="table and plots from the results that are there")
+    parser.add_argument("--output", type=Path, default=HERE, help="a directory")
     return parser.parse_args()
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -164,18 +164,3 @@ def _recovery_s(scenario: Scenario, answers: Sequence[Answer]) -> float:
         if not is_good(scenario, answer) and answer.at_s >= disturbed_at_s - scenario.ideal_s
     ]
     return max([0.0, *bad])
-
-
-def as_json(scenario: Scenario, run: Run) -> dict[str, Any]:
-    """Return the run's figures and curves, for the plots."""
-    return {
-        "scenario": scenario.name,
-        "strategy": run.strategy,
-        "figures": asdict(figures(scenario, run)),
-        "seen": [[round(seen.at_s, 2), seen.active, seen.idle] for seen in run.seen],
-        "answers": [
-            [round(answer.at_s, 2), round(answer.latency_s, 3), answer.failure or "", is_good(scenario, answer)]
-            for answer in sorted(run.answers, key=lambda answer: answer.at_s)
-        ],
-        "logins": run.logins,
-    }

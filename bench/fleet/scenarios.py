@@ -26,20 +26,20 @@ class Scenario:
     name: str
     title: str
     phases: tuple[Phase, ...]
-    slots: int = 20
+    slots: int = 40
     """Connections that the server has for the functions, all together."""
-    work_s: float = 0.2
+    work_s: float = 0.3
     """How long the statement takes that each invocation runs in a transaction."""
     rest_s: float = 1.0
     """How long the invocation takes for everything else, after the transaction."""
     functions: Mapping[str, float] = field(default_factory=lambda: {"api": 1.0})
     """Each function's part of the requests; each has a role and environments of its own."""
-    max_environments: int = 300
+    max_environments: int = 500
     """The account's concurrency: what comes beyond it is throttled."""
     cold_start_s: float = 0.3
-    timeout_s: float = 6.0
+    timeout_s: float = 5.0
     """The function's time-out, on top of the rest of its work."""
-    vanish_after_s: float = 15.0
+    vanish_after_s: float = 20.0
     """After so long without an invocation an environment is never seen again; nobody closes its connection."""
     restart_at_s: float | None = None
     """When the server restarts, without a word to anybody."""
@@ -63,57 +63,60 @@ class Scenario:
         return self.work_s + self.rest_s
 
 
-def spike(calm_s: float, spike_s: float, calm_per_s: float = 5.0, times: float = 10.0) -> tuple[Phase, ...]:
+def spike(calm_s: float, spike_s: float, calm_per_s: float) -> tuple[Phase, ...]:
     """Calm, a spike of ten times as much, calm."""
-    return (Phase(calm_s, calm_per_s), Phase(spike_s, calm_per_s * times), Phase(calm_s * 1.5, calm_per_s))
+    return (Phase(calm_s, calm_per_s), Phase(spike_s, calm_per_s * 10), Phase(calm_s * 1.5, calm_per_s))
+
+
+FEW = (OURS, "pgbouncer", "null_pool", "kept")
 
 
 def full() -> list[Scenario]:
     """Return what is measured for RESULTS.md."""
-    spiky = spike(8, 20)
-    ten = Scenario(name="x10", title="10 x more environments than slots", phases=spiky, rest_s=3.8)
-    few = (OURS, "pgbouncer", "null_pool", "kept")
+    spiky = spike(10, 30, calm_per_s=5)
+    ten = Scenario(name="x10", title="10 x more environments than slots", phases=spiky, rest_s=7.5)
+    six = replace(ten, name="x6", title="6 x more environments than slots", rest_s=4.5, strategies=FEW)
     return [
         ten,
-        replace(ten, name="x6", title="6 x more environments than slots", rest_s=2.2, strategies=few),
-        replace(ten, name="x3", title="3 x more environments than slots", rest_s=1.0, strategies=few),
-        Scenario(
-            name="few",
+        six,
+        replace(ten, name="x3", title="3 x more environments than slots", rest_s=2.1, strategies=FEW),
+        replace(
+            six,
+            name="fewer",
             title="fewer environments than slots",
-            phases=(Phase(20, 12),),
-            rest_s=0.8,
-            strategies=few,
+            phases=(Phase(30, 15),),
+            rest_s=1.0,
         ),
         replace(
-            ten,
+            six,
             name="restart",
             title="the server restarts in the spike",
-            rest_s=2.2,
-            restart_at_s=16.0,
-            strategies=(*few, "queue_pool", "psycopg_pool"),
-        ),
-        Scenario(
-            name="deployment",
-            title="a new version takes over",
-            phases=(Phase(10, 40), Phase(15, 40)),
-            deploy_at_s=10.0,
-            strategies=(*few, "queue_pool", "serverless_mysql"),
+            restart_at_s=22.0,
+            strategies=(*FEW, "queue_pool", "psycopg_pool"),
         ),
         replace(
-            ten,
+            six,
+            name="deployment",
+            title="a new version takes over",
+            phases=(Phase(12, 40), Phase(18, 40)),
+            rest_s=1.5,
+            deploy_at_s=12.0,
+            strategies=(*FEW, "queue_pool", "serverless_mysql"),
+        ),
+        replace(
+            six,
             name="two_functions",
             title="two functions with roles of their own",
             functions={"api": 0.7, "worker": 0.3},
-            rest_s=2.2,
-            strategies=few,
         ),
-        Scenario(
+        replace(
+            six,
             name="overload",
             title="half as much again as the slots can serve",
-            phases=(Phase(5, 20), Phase(20, 75), Phase(10, 20)),
-            slots=10,
+            phases=(Phase(5, 15), Phase(25, 60), Phase(12, 15)),
+            slots=12,
             rest_s=0.5,
-            strategies=few,
+            max_environments=250,
         ),
     ]
 
@@ -123,11 +126,11 @@ def short() -> list[Scenario]:
     small = Scenario(
         name="short",
         title="a short spike",
-        phases=spike(2, 4, calm_per_s=2),
-        slots=8,
-        rest_s=2.0,
-        work_s=0.1,
-        max_environments=80,
+        phases=spike(2, 5, calm_per_s=1.5),
+        slots=12,
+        work_s=0.2,
+        rest_s=3.0,
+        max_environments=100,
         strategies=(OURS, "null_pool"),
     )
     return [small]
