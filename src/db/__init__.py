@@ -22,7 +22,7 @@ from db.fixed import FixedCredentials
 from db.iam import IamCredentials
 from db.identity import Credentials, Login
 from db.masking import Secret
-from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat
+from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat, Slots
 from db.secret import SecretCredentials
 from db.settings import DatabaseSettings, Tls, is_local
 
@@ -51,6 +51,7 @@ __all__ = [
     "Secret",
     "SecretCredentials",
     "SecretError",
+    "Slots",
     "SlotwiseError",
     "Tls",
     "UnavailableError",

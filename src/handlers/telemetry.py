@@ -9,7 +9,7 @@ from typing import Final
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from db import Borrow, LeakedBorrow, Repeat
+from db import Borrow, LeakedBorrow, Repeat, Slots
 
 NOT_THE_CONNECTIONS: Final = frozenset({"statement", "handler"})
 """Failures of a borrow that say nothing about the connection."""
@@ -41,7 +41,19 @@ class Telemetry:
         self._time("BorrowHeld", borrow.held_ms)
         if borrow.connect_ms is not None:
             self._time("ConnectTime", borrow.connect_ms)
+        self._note_slots(borrow.slots)
         self._note_failure(borrow.failure)
+
+    def _note_slots(self, slots: Slots) -> None:
+        """Note what the borrow had to do with the slots that all environments share."""
+        self._count("ConnectionsReleased", slots.released is not None)
+        self._count("LeasesEnded", slots.lease_ended)
+        if slots.refusals:
+            self._metrics.add_metric("SlotsRefused", MetricUnit.Count, slots.refusals)
+            self._time("SlotWait", slots.waited_ms)
+        if slots.used is not None and slots.usable is not None:
+            self._metrics.add_metric("SlotsUsed", MetricUnit.Count, slots.used)
+            self._metrics.add_metric("SlotsUsable", MetricUnit.Count, slots.usable)
 
     def leaked(self, leaked: LeakedBorrow) -> None:
         """Note a borrow that the handler did not end, and say which line it was."""

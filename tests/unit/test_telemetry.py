@@ -11,7 +11,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 import db
-from db import Borrow
+from db import Borrow, Slots
 from handlers.telemetry import Telemetry
 
 FUNCTION = {"function_name": "slotwise-records", "service": "slotwise"}
@@ -63,6 +63,8 @@ def test_a_borrow_is_measured_with_function_and_service(metrics: Metrics, capsys
         "ColdStart": [1],
         "ConnectionsOpened": [1],
         "ConnectionsReused": [0],
+        "ConnectionsReleased": [0],
+        "LeasesEnded": [0],
         "ConnectionFailures": [0],
         "BorrowWait": [12.5],
         "BorrowHeld": [3],
@@ -83,6 +85,19 @@ def test_a_warm_borrow_counts_as_reused(metrics: Metrics, capsys: pytest.Capture
     ((_, values, _),) = read(capsys.readouterr().out)
     assert (values["ConnectionsOpened"], values["ConnectionsReused"]) == ([0, 0], [1, 1])
     assert "ConnectTime" not in values
+
+
+def test_what_a_borrow_had_to_do_with_the_fleets_slots_is_measured(
+    metrics: Metrics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Slots used and usable as seen, waits for one, leases that ended, connections given back."""
+    slots = Slots(used=31, usable=40, refusals=2, waited_ms=180.0, released="slots needed", lease_ended=True)
+    invoked(metrics, Telemetry(metrics, Logger(service="test")), Borrow(waited_ms=200, held_ms=1, slots=slots))
+    ((_, values, units),) = read(capsys.readouterr().out)
+    seen = {"SlotsUsed": [31], "SlotsUsable": [40], "SlotsRefused": [2], "SlotWait": [180]}
+    given_back = {"ConnectionsReleased": [1], "LeasesEnded": [1]}
+    assert seen | given_back == {name: values[name] for name in seen | given_back}
+    assert units["SlotWait"] == "Milliseconds"
 
 
 def test_only_the_first_invocation_is_a_cold_start(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
