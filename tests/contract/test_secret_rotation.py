@@ -1,36 +1,32 @@
-"""The secret's rotation: by AWS's own function, only where asked for, with the days that the code counts on."""
+"""The secret rotates by AWS's own function, one user or two in turn, by the days that the code counts on."""
 
-from tests.contract.stack import resources, template, variables
+from tests.contract.stack import resources, template
 
-
-def test_nothing_rotates_unless_asked() -> None:
-    """A deployment changes no password by itself, neither now nor at its first update."""
-    rotation = template()["Resources"]["Rotation"]
-    assert rotation["Condition"] == "SecretRotates"
-    assert template()["Parameters"]["SecretRotation"]["Default"] == "none"
-    assert rotation["Properties"]["RotateImmediatelyOnUpdate"] is False
+ALTERNATING = "UsersAlternate"
+ADMINISTRATOR = {"Fn::GetAtt": "Database.MasterUserSecret.SecretArn"}
 
 
-def test_the_applications_secret_is_rotated_by_awss_own_function() -> None:
-    """Single user or alternating users is a parameter; the function is AWS's, in the functions' own subnets."""
+def test_one_user_or_two_in_turn_is_a_parameter() -> None:
+    """AWS's function for alternating users also gets the administrator's login, and the secret says whose that is."""
     (rotation,) = resources("AWS::SecretsManager::RotationSchedule").values()
     hosted = rotation["HostedRotationLambda"]
-    assert rotation["SecretId"] == {"Ref": "DatabaseSecretArn"}
-    assert hosted["RotationType"] == {"Fn::If": ["UsersAlternate", "PostgreSQLMultiUser", "PostgreSQLSingleUser"]}
-    assert hosted["VpcSubnetIds"] == {"Fn::Join": [",", {"Ref": "SubnetIds"}]}
-    assert "AWS::SecretsManager-2024-09-16" in template()["Transform"]
+    assert hosted["RotationType"] == {"Fn::If": [ALTERNATING, "PostgreSQLMultiUser", "PostgreSQLSingleUser"]}
+    assert hosted["MasterSecretArn"] == {"Fn::If": [ALTERNATING, ADMINISTRATOR, {"Ref": "AWS::NoValue"}]}
+    (secret,) = resources("AWS::SecretsManager::Secret").values()
+    alternating = secret["GenerateSecretString"]["SecretStringTemplate"]["Fn::If"][1]["Fn::Sub"]
+    assert '"masterarn":"${Database.MasterUserSecret.SecretArn}"' in alternating
+    assert template()["Conditions"][ALTERNATING] == {"Fn::Equals": [{"Ref": "RotationUsers"}, "alternating"]}
+
+
+def test_no_deployment_changes_a_password_by_itself() -> None:
+    """The first rotation comes with its day, not with an update of the stack."""
+    (rotation,) = resources("AWS::SecretsManager::RotationSchedule").values()
+    assert rotation["RotateImmediatelyOnUpdate"] is False
 
 
 def test_the_code_counts_on_the_days_of_the_schedule() -> None:
     """The secret is kept until its next rotation: both read the same parameter."""
     (rotation,) = resources("AWS::SecretsManager::RotationSchedule").values()
-    days = {"Ref": "SecretRotationDays"}
-    assert rotation["RotationRules"] == {"AutomaticallyAfterDays": days}
-    assert template()["Globals"]["Function"]["Environment"]["Variables"]["DB_SECRET_ROTATION_DAYS"] == days
-    assert variables()["DB_SECRET_ROTATION_DAYS"] == "", "unknown by default"
-
-
-def test_no_function_of_the_stack_may_read_the_administrators_secret() -> None:
-    """Only AWS's rotation function logs in as the administrator."""
-    for policy in [*resources("AWS::IAM::ManagedPolicy").values(), *resources("AWS::IAM::Role").values()]:
-        assert "DatabaseAdminSecretArn" not in str(policy)
+    assert rotation["RotationRules"] == {"AutomaticallyAfterDays": {"Ref": "RotationDays"}}
+    given = template()["Globals"]["Function"]["Environment"]["Variables"]["DB_SECRET_ROTATION_DAYS"]
+    assert given["Fn::If"][1:] == [{"Ref": "RotationDays"}, ""]
