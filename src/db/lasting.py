@@ -9,7 +9,7 @@ The new session takes the old one's place in the same object, so that cursors, p
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pg8000.core import Context
 
@@ -18,7 +18,7 @@ from db.dial import Address
 from db.errors import CommitUnknownError
 from db.login import Message
 from db.opening import Habits, Session, open_session
-from db.outcome import Outcome, Rows, await_outcome
+from db.outcome import Ask, Outcome, Rows, await_outcome, settled
 from db.repeatable import Verdict, only_reads, verdict
 from db.residue import may_leave
 from db.riders import IDLE, IN_TRANSACTION, Rider
@@ -138,26 +138,55 @@ class LastingConnection(AttentiveConnection):
             return
         if self._wrote_unseen and self._transaction_id is None:
             self._learn_id((super()._run([], TRANSACTION_ID, (), (), None).rows or [None])[0])
-        try:
-            super().commit()
-        except DisconnectedError as error:
-            self._settle(error)
+        with Asker(self.reopen) as asker:
+            self.on_silence = lambda: self._require_commit_goes_on(asker.ask)
+            try:
+                super().commit()
+            except DisconnectedError as error:
+                self._settle(error, asker.ask)
+            finally:
+                self.on_silence = None
 
-    def _settle(self, error: DisconnectedError) -> None:
+    def _require_commit_goes_on(self, ask: Ask) -> None:
+        """Raise, where COMMIT will not be answered any more: it has ended, or never begun."""
+        known = self._transaction_id is None or settled(self._transaction_id, ask, at_work=False)
+        if known is not Outcome.PENDING:
+            raise DisconnectedError("COMMIT was not answered")
+
+    def _settle(self, error: DisconnectedError, ask: Ask) -> None:
         """Return where the transaction was committed, or had written nothing; raise otherwise."""
         if self._transaction_id is None:
             return
-        outcome = await_outcome(self._transaction_id, self._ask_anywhere, self.deadline)
+        outcome = await_outcome(self._transaction_id, ask, self.deadline)
         if outcome is Outcome.ABORTED:
             raise error
         if outcome is Outcome.PENDING:
             raise CommitUnknownError(self._transaction_id) from error
 
-    def _ask_anywhere(self, question: str) -> Rows:
-        """Return the answer's rows, from a new session where there is none."""
-        if not self.is_alive():
-            self._renew()
-        rows: Rows = super()._run([], question, (), (), None).rows
+
+class Asker:
+    """Asks from a session of its own, which is opened when it is needed and closed at the end."""
+
+    def __init__(self, reopen: Callable[[], LastingConnection] | None) -> None:
+        self._reopen = reopen
+        self._session: LastingConnection | None = None
+
+    def __enter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close what was opened."""
+        if self._session:
+            self._session.close()
+
+    def ask(self, question: str) -> Rows:
+        """Return the answer's rows; raise UnavailableError where there is no session to be had."""
+        if self._session is None or not self._session.is_alive():
+            if self._reopen is None:
+                raise ClosedError("there is no way to open another connection")
+            self._session = self._reopen()
+        rows: Rows = self._session.execute_simple(question).rows
         return rows
 
 

@@ -14,9 +14,15 @@ from db.errors import UnavailableError
 from db.server_errors import ClosedError, DisconnectedError, ServerError
 
 Rows = Sequence[Sequence[Any]] | None
+Ask = Callable[[str], Rows]
+"""Runs a statement on a session of its own."""
 
 PAUSE_S = 0.05
 """Upper end of the wait before it is asked again."""
+LAST_CALL_S = 0.5
+"""When so little time is left, a session that is still committing is ended."""
+NEVER_GIVEN = "22023"
+"""The server says that the id is in the future: it took over without having seen the transaction."""
 
 _draw = SystemRandom().random
 
@@ -27,26 +33,34 @@ class Outcome(Enum):
     COMMITTED = auto()
     ABORTED = auto()
     PENDING = auto()
-    """Its session does not know yet that nobody listens."""
+    """It goes on: its session is still committing, or does not know yet that nobody listens."""
 
-
-NEVER_GIVEN = "22023"
-"""The server says that the id is in the future: it took over without having seen the transaction."""
 
 BY_STATUS = {"committed": Outcome.COMMITTED, "aborted": Outcome.ABORTED}
 
 
-def await_outcome(transaction_id: int, ask: Callable[[str], Rows], deadline: Deadline) -> Outcome:
-    """Ask until it is known or the deadline has passed, which is PENDING; end its session should that live on."""
-    while deadline.remaining_s() > 0:
-        for question in (status_of(transaction_id), status_after_ending(transaction_id)):
-            if (found := _answer(ask, question)) is not Outcome.PENDING:
-                return found
+def await_outcome(transaction_id: int, ask: Ask, deadline: Deadline) -> Outcome:
+    """Ask until it is known or the deadline has passed, which is PENDING.
+
+    A session that has not got its COMMIT is ended, so that it never will; one that is committing is waited for, and
+    ended shortly before the deadline.
+    """
+    while (left_s := deadline.remaining_s()) > 0:
+        if (found := settled(transaction_id, ask, at_work=left_s < LAST_CALL_S)) is not Outcome.PENDING:
+            return found
         time.sleep(min(_draw() * PAUSE_S, deadline.remaining_s()))
     return Outcome.PENDING
 
 
-def _answer(ask: Callable[[str], Rows], question: str) -> Outcome:
+def settled(transaction_id: int, ask: Ask, *, at_work: bool) -> Outcome:
+    """Return what became of it; end its session where that waits for a COMMIT, or is `at_work` and that is wanted."""
+    for question in (status_of(transaction_id), ending(transaction_id, at_work=at_work), status_of(transaction_id)):
+        if (found := _answer(ask, question)) is not Outcome.PENDING:
+            return found
+    return Outcome.PENDING
+
+
+def _answer(ask: Ask, question: str) -> Outcome:
     try:
         return outcome_in(ask(question))
     except ServerError as error:
@@ -60,10 +74,13 @@ def status_of(transaction_id: int) -> str:
     return f"select pg_xact_status('{transaction_id:d}')"
 
 
-def status_after_ending(transaction_id: int) -> str:
-    """Return the statement that ends the transaction's session, should there still be one."""
-    session = f"(select pid from pg_stat_activity where backend_xid = '{transaction_id:d}'::xid8::xid)"  # noqa: S608 - a number
-    return f"select pg_xact_status('{transaction_id:d}'), pg_terminate_backend(pid) from {session} as its_own"  # noqa: S608 - a number
+def ending(transaction_id: int, *, at_work: bool) -> str:
+    """Return the statement that ends the transaction's session, one that is at work only if `at_work`.
+
+    It has no row where there is no such session.
+    """
+    its_own = f"backend_xid = '{transaction_id:d}'::xid8::xid and ({at_work} or state <> 'active')"
+    return f"select pg_terminate_backend(pid)::text from pg_stat_activity where {its_own}"  # noqa: S608 - a number
 
 
 def outcome_in(rows: Rows) -> Outcome:

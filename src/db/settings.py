@@ -122,7 +122,7 @@ class DatabaseSettings:
     """`direct` begins with TLS at once, one flight less, as PostgreSQL 17 and later let it; else `postgres`."""
     mode: Mode = _setting("DB_MODE", Mode.DIRECT, _choice(Mode))
     """`direct`, or `pooler`: PgBouncer or RDS Proxy, which take no settings of a session's own."""
-    idle_in_transaction_s: float = _setting("DB_IDLE_IN_TRANSACTION_S", 2.0, _number(float, 0, 900))
+    idle_in_transaction_s: float = _setting("DB_IDLE_IN_TRANSACTION_S", 1.5, _number(float, 0, 900))
     """Seconds that a transaction may wait for its handler before the server ends it and frees its locks: what is left
     behind by an environment that was frozen or killed. 0 for no limit."""
     search_path: str | None = _setting("DB_SEARCH_PATH", None)

@@ -4,7 +4,7 @@ Each flight begins with a question that the server answers at once, whatever the
 of the flight and costs no round trip.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from db import wire
 from db.deadline import Deadline
@@ -27,11 +27,13 @@ class AttentiveConnection(Connection):
         """Take over a transport that is logged in; a server without a sign of life for `silence_s` is gone."""
         super().__init__(transport, address, said, reserve_s)
         self._silence_s = silence_s
-        self._heard = 0
+        self.on_silence: Callable[[], None] | None = None
+        """Asked, where it is set, each time that the answer has not come in that time, instead of a sign of life; it
+        raises what ends the waiting."""
 
     def send(self, messages: bytes, deadline: Deadline | None = None) -> None:
         """Send a flight that asks for a sign of life first."""
-        super().send(SIGN_OF_LIFE + messages, deadline)
+        super().send(messages if self.on_silence else SIGN_OF_LIFE + messages, deadline)
 
     def bound_flight(self, transport: Transport, deadline: Deadline) -> None:
         """Wait for a sign of life first, then for the rest."""
@@ -39,8 +41,12 @@ class AttentiveConnection(Connection):
         heard, overdue = transport.received_bytes, transport.late
 
         def silent() -> Deadline:
-            if transport.received_bytes == heard and deadline.remaining_s() > 0:
-                raise DisconnectedError(f"the server gave no sign of life for {self._silence_s} s")
+            if deadline.remaining_s() > 0:
+                if self.on_silence:
+                    self.on_silence()
+                    return deadline.within(self._silence_s)
+                if transport.received_bytes == heard:
+                    raise DisconnectedError(f"the server gave no sign of life for {self._silence_s} s")
             transport.late = overdue
             return deadline
 

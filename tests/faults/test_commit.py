@@ -1,0 +1,216 @@
+"""Rows 3 and 21: COMMIT is sent and its answer is lost; the handler still learns what became of its work."""
+
+import time
+from collections.abc import Callable
+from io import BytesIO
+from threading import Thread
+
+import pytest
+from sqlalchemy import Connection, insert, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError
+from local.postgres import PostgresServer
+from tests.faults.proxy import Action, Direction, Fault, Proxy
+from tests.faults.server import backends, run, terminate, wait_until
+
+INSERT = text("insert into lost_commits (n) values (1)")
+COMMIT = b"commit"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class LostCommit(Base):
+    __tablename__ = "lost_commits"
+    n: Mapped[int]
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+@pytest.fixture(autouse=True)
+def table(postgres: PostgresServer) -> None:
+    run(postgres, "drop table if exists lost_commits")
+    run(postgres, "create table lost_commits (id serial primary key, n int)")
+
+
+def applied(postgres: PostgresServer) -> int:
+    [[count]] = run(postgres, "select count(*) from lost_commits")
+    return int(count)
+
+
+@pytest.mark.parametrize("action", [Action.RESET, Action.CLOSE, Action.STOP, Action.SWALLOW])
+@pytest.mark.parametrize("after_bytes", [0, 5, 10])
+def test_a_commit_whose_answer_is_lost_is_known_to_be_done(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int
+) -> None:
+    """Row 21: the server has committed; the handler gets its success, and the work is there once."""
+    with proxied.transaction() as connection:
+        connection.execute(INSERT)
+        proxy.inject(Fault(action, after_bytes=after_bytes, once_sent=COMMIT))
+    assert applied(postgres) == 1
+
+
+@pytest.mark.parametrize("action", [Action.RESET, Action.CLOSE])
+@pytest.mark.parametrize("after_bytes", [0, 5, 11])
+def test_a_commit_that_never_arrived_is_known_to_be_undone(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int
+) -> None:
+    """Row 21: the server has not got the whole COMMIT; the handler hears that nothing was committed."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        proxy.inject(Fault(action, Direction.TO_SERVER, after_bytes=after_bytes))
+    assert applied(postgres) == 0
+
+
+@pytest.mark.parametrize("after_bytes", [0, 11])
+def test_a_commit_that_nobody_heard_is_ended_and_undone(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, after_bytes: int
+) -> None:
+    """Row 21: its session still waits for a COMMIT that was swallowed; it is ended, so that the outcome is final."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        proxy.inject(Fault(Action.SWALLOW, Direction.TO_SERVER, after_bytes=after_bytes))
+    assert applied(postgres) == 0
+    assert not backends(postgres, "application_name = 'proxied' and state like 'idle in transaction%'")
+
+
+def test_run_transaction_repeats_a_commit_that_never_arrived(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: known to be undone, the work is safe to run again, and is."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        connection.execute(INSERT)
+        runs.append(1)
+        if len(runs) == 1:
+            proxy.inject(Fault(Action.RESET, Direction.TO_SERVER))
+
+    proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (2, 1)
+
+
+def make_commits_slow(postgres: PostgresServer, seconds: float) -> None:
+    """Let each COMMIT of an insert run a deferred trigger."""
+    run(
+        postgres,
+        "create or replace function slow_commit() returns trigger language plpgsql"
+        f" as 'begin perform pg_sleep({seconds}); return null; end'",
+    )
+    run(
+        postgres,
+        "create constraint trigger slow after insert on lost_commits"
+        " deferrable initially deferred for each row execute function slow_commit()",
+    )
+
+
+def test_a_session_that_is_terminated_in_commit_is_resolved(proxied: Database, postgres: PostgresServer) -> None:
+    """Row 3: 57P01 while COMMIT runs a deferred trigger: it was not committed, and the handler hears that."""
+    make_commits_slow(postgres, seconds=5)
+
+    def terminate_in_commit() -> None:
+        wait_until(lambda: backends(postgres, "application_name = 'proxied' and wait_event = 'PgSleep'"))
+        terminate(postgres, "application_name = 'proxied'")
+
+    terminator = Thread(target=terminate_in_commit)
+    terminator.start()
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+    terminator.join()
+    assert applied(postgres) == 0
+
+
+def test_a_slow_commit_is_waited_for(proxied: Database, postgres: PostgresServer) -> None:
+    """Row 12: a COMMIT that takes longer than the bound for silence is asked after, and not ended."""
+    make_commits_slow(postgres, seconds=2)
+    with proxied.transaction() as connection:
+        connection.execute(INSERT)
+    assert applied(postgres) == 1
+
+
+def test_a_commit_slower_than_the_deadline_is_ended(proxied: Database, postgres: PostgresServer) -> None:
+    """Row 6: it is known to be undone, in time for an answer."""
+    make_commits_slow(postgres, seconds=10)
+    with (
+        pytest.raises((ConnectionLostError, DeadlineExceededError)),
+        proxied.invocation(2500),
+        proxied.transaction() as connection,
+    ):
+        connection.execute(INSERT)
+    assert applied(postgres) == 0
+
+
+def test_a_transaction_that_only_reads_has_nothing_in_doubt(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: it is given no id, and a lost answer to its COMMIT is nobody's loss."""
+    before = run(postgres, "select pg_snapshot_xmax(pg_current_snapshot())")
+    with proxied.transaction() as connection:
+        assert connection.scalar(text("select count(*) from lost_commits")) == 0
+        proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+    assert run(postgres, "select pg_snapshot_xmax(pg_current_snapshot())") == before
+
+
+def test_what_copy_wrote_is_resolved_too(proxied: Database, postgres: PostgresServer, proxy: Proxy) -> None:
+    """Row 21: COPY carries no rider, so its transaction's id is asked for before COMMIT."""
+    with proxied.transaction() as connection:
+        cursor = connection.connection.cursor()
+        cursor.execute("copy lost_commits (n) from stdin", stream=BytesIO(b"1\n2\n"))  # type: ignore[call-arg]  # pg8000's
+        proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+    assert applied(postgres) == 2
+
+
+def test_an_orm_session_is_resolved_too(proxied: Database, postgres: PostgresServer, proxy: Proxy) -> None:
+    """Row 21: the ORM's flush and COMMIT go the same way."""
+    with proxied.session() as session:
+        session.add(LostCommit(n=1))
+        session.flush()
+        proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+    assert applied(postgres) == 1
+
+
+def test_many_rows_in_autocommit_are_resolved_too(proxied: Database, postgres: PostgresServer, proxy: Proxy) -> None:
+    """Row 21: several flights are made one transaction, whose COMMIT is resolved like any other."""
+    with proxied.autocommit() as connection:
+        proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+        rows = [{"n": n, "filler": "x" * 300} for n in range(2000)]
+        connection.execute(text("insert into lost_commits (n) select :n where :filler <> ''"), rows)
+    assert applied(postgres) == 2000
+
+
+def test_only_an_unreachable_server_leaves_a_commit_in_doubt(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    proxy: Proxy,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 21: the error says unknown, carries the id that answers the question later, and comes by the deadline."""
+    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    database = make_database(url, reserve_s=0.5)
+
+    def cut_off() -> None:
+        proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+        proxy.refuse()
+
+    began = time.monotonic()
+    with (
+        pytest.raises(CommitUnknownError) as caught,
+        database.invocation(2000),
+        database.transaction() as connection,
+    ):
+        connection.execute(INSERT)
+        cut_off()
+    noticed(21, time.monotonic() - began, 2.0)
+    assert run(postgres, "select pg_xact_status(%(xid)s::text::xid8)", xid=str(caught.value.xid)) == [("committed",)]
+
+
+def test_the_id_costs_no_flight(proxied: Database, proxy: Proxy) -> None:
+    """Row 21: three statements and a COMMIT are four flights, with the id known before the last."""
+    with proxied.transaction() as connection:
+        connection.execute(text("select 1"))
+        before = proxy.traffic()
+        connection.execute(INSERT)
+        connection.execute(insert(LostCommit).values(n=2))
+        connection.execute(text("select 1"))
+    assert (proxy.traffic() - before).flights == 4
