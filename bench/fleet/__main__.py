@@ -68,7 +68,7 @@ def _summary(result: Result) -> str:
     return (
         f"{result.scenario:14} {plain(result.strategy):32} answered {figures.answered:6.1%}"
         f"  in good time {figures.in_good_time:6.1%}  p99 {figures.p99_s:5.2f} s  attempts {figures.attempts:.2f}"
-        f"  peak {figures.peak}  {figures.failures or ''}"
+        f"  peak {figures.peak}  machine idle {figures.machine_idle:.0%}  {figures.failures or ''}"
     )
 
 

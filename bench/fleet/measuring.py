@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import tempfile
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 from bench.fleet.pooler import pgbouncer
 from bench.fleet.scenarios import Scenario
-from bench.fleet.server import Seen, Watch, cpu_s, start
+from bench.fleet.server import Seen, Watch, cpu_s, machine_idle_s, start
 from bench.fleet.service import Answer, serve
 from local.postgres import PostgresServer
 
@@ -34,6 +35,8 @@ class Run:
     seen: list[Seen]
     logins: dict[str, int]
     server_cpu_s: float
+    machine_idle: float
+    """The share of the machine's CPU time that nobody used: where there is hardly any, the figures tell little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Figures:
     idle: float
     """The share of the connections that were idle, on average."""
     server_cpu_s: float
+    machine_idle: float
     recovery_s: float
     """How long after the disturbance the last failure or late answer was: 0 for none."""
     refused_logins: int
@@ -97,13 +101,14 @@ def _measured(
     process.start()
     ours.recv()
     with Watch(server, list(scenario.functions)) as watch:
-        before_s = sum(cpu_s(pid) for pid in pids)
+        before_s, began, idle_before_s = sum(cpu_s(pid) for pid in pids), time.monotonic(), machine_idle_s()
         ours.send("go")
         with _disturbed(server, scenario):
             answers = _wait(ours, tick)
         used_s = sum(cpu_s(pid) for pid in pids) - before_s
+        machine_idle = (machine_idle_s() - idle_before_s) / (time.monotonic() - began) / (os.cpu_count() or 1)
     process.join()
-    return Run(scenario.name, strategy, answers, watch.seen, dict(watch.logins), used_s)
+    return Run(scenario.name, strategy, answers, watch.seen, dict(watch.logins), used_s, machine_idle)
 
 
 def _wait(report: Any, tick: Tick) -> list[Answer]:  # noqa: ANN401 - a Connection of either platform
@@ -144,6 +149,7 @@ def figures(scenario: Scenario, run: Run) -> Figures:
         mean=sum(counts) / len(counts),
         idle=sum(seen.idle for seen in run.seen) / max(1, sum(counts)),
         server_cpu_s=run.server_cpu_s,
+        machine_idle=run.machine_idle,
         recovery_s=_recovery_s(scenario, run.answers),
         refused_logins=run.logins.get("refused", 0),
         failures=dict(Counter(answer.failure for answer in run.answers if answer.failure is not None)),

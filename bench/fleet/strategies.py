@@ -4,6 +4,7 @@ A strategy is made once in an environment and then called for each invocation wi
 and the seconds that are left. Where a library has rules for Lambda, they are written down here in our words.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -140,6 +141,7 @@ def psycopg_pool(url: str, _slots: int, counts: Counts) -> Transact:
             counts.connects += 1
             return connection
 
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     pool = ConnectionPool(
         url, connection_class=Counting, min_size=1, max_size=1, open=False, check=ConnectionPool.check_connection
     )

@@ -81,7 +81,9 @@ class Member:
             self._attempted_at = self._clock()
             return connect()
 
-        return self._queue.wait_for(attempt, self._refused)
+        connection = self._queue.wait_for(attempt, self._refused)
+        self._lookout.began_session()
+        return connection
 
     def take_facts(self) -> Slots:
         """Return what happened since this was last asked for. With several borrows at once only the sums are right."""
@@ -94,7 +96,6 @@ class Member:
         self._note(refusals=self._facts.refusals + 1, waited_ms=waited_ms)
 
     def _opened(self, connection: Connection, entry: ConnectionPoolEntry) -> None:
-        self._lookout.began_session()
         entry.info[BEGAN_AT] = self._attempted_at
         if self._takes_leases():
             entry.info[LEASE_S] = entry.info[FIRST_LEASE_S] = self._lookout.first_lease_s()

@@ -5,6 +5,8 @@ Knows nothing of connections.
 
 SMOOTHING = 0.3
 """The weight of the last borrow in what is usual."""
+SHORTEST_S = 0.001
+"""What is shorter counts as this long."""
 
 
 class Pace:
@@ -30,4 +32,6 @@ class Pace:
 
 
 def _smoothed(usual_s: float | None, last_s: float) -> float:
-    return last_s if usual_s is None else usual_s + SMOOTHING * (last_s - usual_s)
+    """Return what is usual now: smoothed by ratio, so that one night of sleep is soon forgotten."""
+    last_s = max(last_s, SHORTEST_S)
+    return last_s if usual_s is None else usual_s * (last_s / usual_s) ** SMOOTHING

@@ -18,6 +18,17 @@ def test_what_is_usual_follows_what_happens() -> None:
     assert pace.idle_s == pytest.approx(60, rel=0.05)
 
 
+def test_a_night_of_sleep_is_soon_forgotten() -> None:
+    """One very long pause among short ones does not make an environment believe that it is hardly ever used."""
+    pace, now = Pace(), 0.0
+    for idle_s in [1.0] * 5 + [30_000.0] + [1.0] * 8:
+        pace.asked(now)
+        pace.returned(now + 0.01, now)
+        now += idle_s
+    assert pace.idle_s is not None
+    assert pace.idle_s < 2
+
+
 def test_nothing_is_usual_before_it_has_happened() -> None:
     """Before the second borrow nobody knows how long connections idle here."""
     pace = Pace()

@@ -1,0 +1,78 @@
+"""When an environment looks at the server again, and what it makes of what it saw."""
+
+from typing import Any
+
+import pytest
+
+from db import DatabaseSettings
+from db.lookout import LOOK_EVERY_S, TERMS_LAST_S, Lookout
+
+
+class Clock:
+    """Goes on when told to."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lookout(clock: Clock) -> Lookout:
+    return Lookout(DatabaseSettings(url="postgres://app@localhost/app", lease_s=2.0, fleet_slots=50), clock)
+
+
+def row(used: int, sessions: int = 0) -> list[Any]:
+    """What the statement brings, as text, numbers or NULL: 40 slots on the server, no other limit."""
+    return [used, "40", used, None, used, None, sessions, "16384", "10", 0.5, "2s"]
+
+
+def test_the_server_is_counted_at_most_once_a_second(lookout: Lookout, clock: Clock) -> None:
+    """However many flights there are; frozen time counts, for the clock counts it."""
+    assert lookout.look() is not None
+    assert lookout.look() is None
+    clock.now += LOOK_EVERY_S * 0.9
+    assert lookout.look() is None
+    clock.now += LOOK_EVERY_S * 0.2
+    assert lookout.look() is not None
+
+
+def test_limits_are_asked_for_once_a_minute_and_written_into_the_statement_in_between(
+    lookout: Lookout, clock: Clock
+) -> None:
+    """A limit that an administrator changes is believed within a minute."""
+    assert "from pg_roles" in str(lookout.look())
+    lookout.saw(row(1))
+    clock.now += 2
+    statement = str(lookout.look())
+    assert "from pg_roles" not in statement
+    assert "= 16384" in statement
+    clock.now += TERMS_LAST_S
+    assert "from pg_roles" in str(lookout.look())
+
+
+def test_the_lease_and_the_newcomers_follow_from_what_was_seen(lookout: Lookout, clock: Clock) -> None:
+    """A quarter taken: 150 times the shortest lease. Thirty sessions in two seconds, ten our own: ten come."""
+    assert lookout.saw(row(10, sessions=100)) == 300
+    assert lookout.newcomers_per_s is None
+    clock.now += 2
+    for _ in range(10):
+        lookout.began_session()
+    assert lookout.saw(row(30, sessions=130)) == 2
+    assert lookout.newcomers_per_s == 10
+
+
+def test_a_new_connection_begins_with_the_lease_of_a_fresh_sample_and_else_with_the_shortest(
+    lookout: Lookout, clock: Clock
+) -> None:
+    """Who has not looked for a while does not know whether there is room."""
+    assert lookout.first_lease_s() == 2
+    lookout.saw(row(1))
+    assert lookout.first_lease_s() == 300
+    clock.now += LOOK_EVERY_S
+    assert lookout.first_lease_s() == 2
