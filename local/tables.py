@@ -10,7 +10,7 @@ from db import DatabaseSettings, settings
 
 README = Path(__file__).parents[1] / "README.md"
 TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.DOTALL)
-NOBODYS_DEFAULT = {"DB_APPLICATION_NAME": "function:version"}
+NOBODYS_DEFAULT = {"DB_APPLICATION_NAME": "function:version:environment"}
 
 
 def _meanings() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Lends connections to PostgreSQL from inside AWS Lambda. The public names; no logic."""
 
+from db.application import shown_function
 from db.database import Database
 from db.deadline import Deadline
 from db.errors import (
@@ -57,5 +58,6 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "is_local",
+    "shown_function",
     "sqlstate",
 ]

@@ -6,6 +6,7 @@ from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
+from db.application import application_name
 from db.errors import ConfigurationError
 from db.masking import Secret
 
@@ -149,7 +150,7 @@ class DatabaseSettings:
     graceful_shutdown: bool = _setting("DB_GRACEFUL_SHUTDOWN", default=True, read=_switch)
     """`true` registers an internal extension, so that Lambda says when it ends the environment; `false` does not."""
     application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")
-    """What pg_stat_activity shows; in Lambda the function's name and version by default."""
+    """What pg_stat_activity shows; in Lambda the function's name, its version and the environment's id by default."""
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
@@ -172,7 +173,7 @@ class DatabaseSettings:
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read the settings; raise ConfigurationError that names the variable and what it allows."""
         given = _given(cls, environ)
-        defaults = {"application_name": _function_name(environ)}
+        defaults = {"application_name": _environment_name(environ)}
         in_lambda = any(mark in environ for mark in LAMBDA_MARKS)
         del environ  # an error's frames must not hold it
         if isinstance(given, str):
@@ -190,10 +191,10 @@ def is_local(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("AWS_SAM_LOCAL") == "true"
 
 
-def _function_name(environ: Mapping[str, str]) -> str:
-    name = environ.get("AWS_LAMBDA_FUNCTION_NAME", "slotwise")
+def _environment_name(environ: Mapping[str, str]) -> str:
+    function = environ.get("AWS_LAMBDA_FUNCTION_NAME", "slotwise")
     version = environ.get("AWS_LAMBDA_FUNCTION_VERSION", "")
-    return f"{name}:{version}".rstrip(":")
+    return application_name(function, version, environ.get("AWS_LAMBDA_LOG_STREAM_NAME", ""))
 
 
 def _variable(declared: Field[Any]) -> str:

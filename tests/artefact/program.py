@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-PACKAGES = ("db", "handlers", "migrations", "records")
+PACKAGES = ("db", "handlers", "migrations", "monitor", "records")
 
 
 @dataclass

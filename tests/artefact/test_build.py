@@ -63,7 +63,7 @@ def test_every_module_has_bytecode_that_is_never_checked(artefact: Path) -> None
     assert {path.read_bytes()[4:8] for path in compiled} == {b"\x01\x00\x00\x00"}
     assert len({path.read_bytes()[:4] for path in compiled}) == 1
     sources = {path.relative_to(artefact).parts[0] for path in artefact.rglob("*.py")}
-    assert sources == {"db", "handlers", "migrations", "records"}
+    assert sources == {"db", "handlers", "migrations", "monitor", "records"}
     for path in artefact.rglob("*.py"):
         assert (path.parent / "__pycache__" / f"{path.stem}.cpython-{VERSION.replace('.', '')}.pyc").exists()
 

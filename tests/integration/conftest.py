@@ -17,7 +17,7 @@ import migrations
 from db import Database
 from local.postgres import PostgresServer
 
-ENVIRONMENT_MODULES = ("handlers.environment", "handlers.records", "handlers.health")
+ENVIRONMENT_MODULES = ("handlers.environment", "handlers.records", "handlers.health", "handlers.monitor")
 """Those that hold what lives as long as an environment."""
 
 

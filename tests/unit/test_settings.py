@@ -53,10 +53,14 @@ def test_lambda_refuses_unverified_tls(mark: dict[str, str], more: dict[str, str
         DatabaseSettings.from_env({**SECRET, **mark, **more, "DB_TLS": "insecure-local-only"})
 
 
-def test_the_application_name_says_function_and_version() -> None:
-    """pg_stat_activity tells whose connection it is."""
-    environ = {**SECRET, "AWS_LAMBDA_FUNCTION_NAME": "api", "AWS_LAMBDA_FUNCTION_VERSION": "7"}
-    assert DatabaseSettings.from_env(environ).application_name == "api:7"
+def test_the_application_name_says_function_version_and_environment() -> None:
+    """pg_stat_activity tells whose connection it is, and in which log stream its story is."""
+    environ = {
+        "AWS_LAMBDA_FUNCTION_NAME": "api",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/11/22/[7]0123456789abcdef0123456789abcdef",
+    }
+    assert DatabaseSettings.from_env({**SECRET, **environ}).application_name == "api:7:0123456789ab"
 
 
 def test_repr_shows_settings_and_no_secret() -> None:
