@@ -70,7 +70,7 @@ def status_of(invocation: Invocation) -> Any:  # noqa: ANN401 - any JSON
 def _status(sample: Sample, invocation: Invocation) -> Text:
     status = status_of(invocation)
     if status == sample.status:
-        return Text(str(status), "green")
+        return Text("done" if status is None else str(status), "green")
     return Text(f"{status}, not {sample.status}", "bold red")
 
 

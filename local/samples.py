@@ -18,8 +18,8 @@ class Sample:
     module: str
     """The function's module in handlers; the name of the folder."""
     event: dict[str, Any]
-    status: int
-    """What the answer must be, in the order of the index, on an empty database."""
+    status: int | None
+    """What the answer must be, in the order of the index, on an empty database; None where it is none of HTTP's."""
     shows: str
 
 

@@ -23,14 +23,14 @@ class Gauges:
 
     def show(self, found: Survey, changes: Changes, *, ended: int) -> None:
         """Add what was found to the invocation's metrics."""
-        self._count("SlotsUsed", found.slots_used)
-        self._count("SlotsUsable", found.slots_usable)
+        self._count("ServerSlotsUsed", found.slots_used)
+        self._count("ServerSlotsUsable", found.slots_usable)
         self._metrics.add_metric("OldestTransaction", MetricUnit.Seconds, round(found.oldest_transaction_s, 3))
         self._metrics.add_metric("LongestStatement", MetricUnit.Seconds, round(found.longest_statement_s, 3))
         self._count("BlockedSessions", found.blocked)
         self._count("TransactionIdAge", found.transaction_id_age)
         self._count("DeadRows", found.dead_rows)
-        self._count("SlowOnServer", len(changes.slow))
+        self._count("ServerSlowStatements", len(changes.slow))
         self._count("FullScans", sum(table.full_scans for table in changes.scanned))
         self._count("SessionsEnded", ended)
         self._connections(found)

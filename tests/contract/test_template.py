@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from db import DatabaseSettings
+from monitor import Watch
 from tests.contract.stack import ROOT, functions, resources, routes, template, variables
 
 ROUTES = """
@@ -112,6 +113,15 @@ def test_a_function_answers_before_api_gateway_gives_up() -> None:
     for function in functions().values():
         if function.get("Events"):
             assert function["Timeout"] < API_GATEWAY_TIMEOUT_S
+
+
+def test_the_monitor_ends_only_what_no_function_of_the_stack_can_still_be_at() -> None:
+    """The schedule names the functions that lend from the same database, and waits for longer than any of them runs."""
+    event = functions()["MonitorFunction"]["Events"]["EachMinute"]["Properties"]
+    watch = Watch.model_validate_json(event["Input"]["Fn::Sub"])
+    watched = {name: each for name, each in functions().items() if name != "MonitorFunction"}
+    assert set(watch.functions) == {each["FunctionName"]["Fn::Sub"] for each in watched.values()}
+    assert watch.longest_function_s >= max(each["Timeout"] for each in watched.values())
 
 
 def test_the_runtimes_python_is_one_that_the_package_supports() -> None:

@@ -17,19 +17,23 @@ INDEX: list[dict[str, Any]] = json.loads((EVENTS / "index.json").read_text())
 
 @pytest.fixture
 def functions(fresh: Callable[..., ModuleType], no_records: PostgresServer, pool_size: int) -> dict[str, ModuleType]:
-    """Both functions in one environment, by the directory of their events."""
+    """All functions in one environment, by the directory of their events."""
     variables = {"DATABASE_URL": no_records.url(), "DB_TLS": "insecure-local-only", "DB_POOL_SIZE": str(pool_size)}
     health = fresh("health", **variables)
+    import handlers.monitor
     import handlers.records
 
-    return {"health": health, "records": handlers.records}
+    return {"health": health, "monitor": handlers.monitor, "records": handlers.records}
 
 
 def test_the_samples_are_answered_as_the_index_says(functions: dict[str, ModuleType]) -> None:
     """Good and bad ones, through HTTP API and REST API; a refusal says what is wrong, and its id in the log."""
     for sample in INDEX:
         event = json.loads((EVENTS / sample["event"]).read_text())
-        reply = as_client(functions[Path(sample["event"]).parent.name].handler(event, Context()))
+        answer = functions[Path(sample["event"]).parent.name].handler(event, Context())
+        if sample["status"] is None:
+            continue
+        reply = as_client(answer)
         assert reply.status == sample["status"], (sample, reply)
         if reply.status >= 400:
             assert_problem(reply)

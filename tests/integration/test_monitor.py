@@ -145,9 +145,16 @@ def test_a_quiet_server_is_counted_and_nothing_is_wrong(look: Look) -> None:
     """One answer, one line, one record of metrics; all that the dashboard and the alarms look at."""
     seen = look()
     assert seen.answer == {"warnings": [], "ended": 0}
-    assert seen.metrics["SlotsUsable"] == 10
-    assert seen.metrics["SlotsUsed"] >= 1
-    quiet = ("BlockedSessions", "SlowOnServer", "FullScans", "SessionsEnded", "OldestTransaction", "LongestStatement")
+    assert seen.metrics["ServerSlotsUsable"] == 10
+    assert seen.metrics["ServerSlotsUsed"] >= 1
+    quiet = (
+        "BlockedSessions",
+        "ServerSlowStatements",
+        "FullScans",
+        "SessionsEnded",
+        "OldestTransaction",
+        "LongestStatement",
+    )
     assert [seen.metrics[name] for name in quiet] == [0] * len(quiet)
     assert seen.metrics["TransactionIdAge"] > 0
     assert (seen.line.levelname, extra(seen, "survey")["database"]) == ("INFO", "postgres")
@@ -176,7 +183,7 @@ def test_slots_that_run_out_are_a_warning(look: Look, session: Callable[..., psy
     for _ in range(7):
         session("app", OURS, autocommit=True)
     seen = look(slots_share=0.75)
-    assert (seen.metrics["SlotsUsed"], seen.metrics["SlotsUsable"]) == (8, 10)
+    assert (seen.metrics["ServerSlotsUsed"], seen.metrics["ServerSlotsUsable"]) == (8, 10)
     assert seen.answer["warnings"] == ["8 of 10 slots are taken"]
     assert look(slots_share=0.85).answer["warnings"] == []
 
@@ -196,12 +203,12 @@ def test_a_full_server_is_still_looked_at_from_the_reserved_slots(
         server.restart()
         for _ in range(8):
             session("app", OURS, autocommit=True)
-        assert look().metrics["SlotsUsable"] == 8
+        assert look().metrics["ServerSlotsUsable"] == 8
         run(server, "alter system reset reserved_connections")
         server.restart()
     else:
         run(server, "alter role watcher superuser")
-        assert look().metrics["SlotsUsed"] == 11
+        assert look().metrics["ServerSlotsUsed"] == 11
         run(server, "alter role watcher nosuperuser")
 
 
@@ -303,14 +310,14 @@ def test_a_big_table_that_is_read_as_a_whole_is_named(look: Look, server: Postgr
 def test_a_statement_that_was_slow_since_the_last_look_is_named(look: Look, server: PostgresServer) -> None:
     """By its id, calls and mean time, where pg_stat_statements is there, in whatever schema; never with a value."""
     counted = bool(run(server, "select 1 from pg_extension where extname = 'pg_stat_statements'"))
-    assert [look(slow_statement_ms=100).metrics["SlowOnServer"] for _ in range(2)] == [0, 0]
+    assert [look(slow_statement_ms=100).metrics["ServerSlowStatements"] for _ in range(2)] == [0, 0]
     run(server, "select pg_sleep(0.2), 'canary'")
     seen = look(slow_statement_ms=100)
-    assert seen.metrics["SlowOnServer"] == int(counted)
+    assert seen.metrics["ServerSlowStatements"] == int(counted)
     assert all(warning.endswith(" ms on average in 1 calls") for warning in seen.answer["warnings"])
     assert len(seen.answer["warnings"]) == int(counted)
     assert "canary" not in json.dumps(vars(seen.line), default=str)
-    assert look(slow_statement_ms=100).metrics["SlowOnServer"] == 0
+    assert look(slow_statement_ms=100).metrics["ServerSlowStatements"] == 0
 
 
 def test_statistics_that_are_taken_away_meanwhile_do_no_harm(look: Look, server: PostgresServer) -> None:
