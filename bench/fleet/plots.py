@@ -26,6 +26,8 @@ STYLE: Any = {
     "svg.hashsalt": "slotwise",
 }
 PANELS_A_ROW = 3
+FOOT_OF_MISSED, TOP_OF_MISSED = 1.1, 1.5
+"""Where the band of missed requests lies, in slots."""
 
 
 def draw(results: Sequence[Result], directory: Path) -> None:
@@ -53,7 +55,7 @@ def _ordered(results: Sequence[Result]) -> list[Result]:
 def _connections(results: Sequence[Result], path: Path) -> None:
     rows = -(-len(results) // PANELS_A_ROW)
     figure, grid = plt.subplots(
-        rows, PANELS_A_ROW, figsize=(11, 2.5 * rows + 0.7), sharex=True, sharey=True, squeeze=False
+        rows, PANELS_A_ROW, figsize=(11, 2.6 * rows + 0.7), sharex=True, sharey=True, squeeze=False
     )
     for axes, result in zip(grid.flat, results, strict=False):
         _connections_of(axes, result)
@@ -75,22 +77,25 @@ def _connections(results: Sequence[Result], path: Path) -> None:
 
 
 def _connections_of(axes: Any, result: Result) -> None:  # noqa: ANN401 - matplotlib's Axes
-    at_s = [point[0] for point in result.connections]
-    active = [point[1] for point in result.connections]
-    idle = [point[2] for point in result.connections]
+    at_s, active, idle = zip(*result.connections, strict=True)
     axes.stackplot(at_s, active, idle, colors=[ACTIVE, IDLE], labels=["at work", "idle"], linewidth=0)
     axes.axhline(result.slots, color=QUIET, linewidth=1, linestyle="--", label="slots")
-    bad = [(second + 0.5, 100 * missed / came) for second, came, missed in result.requests]
-    share = axes.twinx()
-    share.fill_between(*zip(*bad, strict=True), color=FAILED, alpha=0.25, step="mid", linewidth=0)
-    share.set_ylim(0, 112)
-    share.set_yticks([])
-    axes.fill_between(
-        [], [], color=FAILED, alpha=0.25, label="requests without an answer in good time (full height: all)"
-    )
-    axes.set_ylim(0, result.slots * 1.12)
+    _missed(axes, result)
+    axes.set_ylim(0, result.slots * TOP_OF_MISSED)
+    axes.set_yticks([0, result.slots // 2, result.slots])
     axes.set_xlim(0, max(second for second, _, _ in result.requests))
-    axes.set_title(f"{plain(result.strategy)}: {_percent(result.figures.in_good_time)} in good time")
+    axes.set_title(f"{plain(result.strategy)}\n")
+    share = f"{_percent(result.figures.in_good_time)} in good time"
+    axes.text(0, 1.04, share, transform=axes.transAxes, color=FAILED if result.figures.in_good_time < 1 else QUIET)
+
+
+def _missed(axes: Any, result: Result) -> None:  # noqa: ANN401 - matplotlib's Axes
+    """Draw a band above the slots: full height where no request of that second was answered in good time."""
+    foot, height = result.slots * FOOT_OF_MISSED, result.slots * (TOP_OF_MISSED - FOOT_OF_MISSED)
+    seconds = [second for second, _, _ in result.requests]
+    heights = [height * missed / came for _, came, missed in result.requests]
+    label = "share of requests not answered in good time"
+    axes.bar(seconds, heights, bottom=foot, width=1, align="edge", color=FAILED, linewidth=0, label=label)
 
 
 def _percent(share: float) -> str:
@@ -159,7 +164,7 @@ def _waits(results: Sequence[Result], path: Path) -> None:
             zorder=3 if is_ours else 2,
         )
     axes.set_xscale("log")
-    axes.set_xlabel("milliseconds beyond the invocation's own work (cold starts of 300 ms included)")
+    axes.set_xlabel("milliseconds beyond the invocation's own work and start")
     axes.set_ylabel("requests answered by then, %")
     axes.set_ylim(0, 104)
     axes.axvline(1000, color=QUIET, linewidth=1, linestyle="--")

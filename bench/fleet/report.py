@@ -10,7 +10,7 @@ NAMES = {
     "pgbouncer": "PgBouncer, transaction mode",
     "null_pool": "SQLAlchemy NullPool",
     "queue_pool": "SQLAlchemy QueuePool 5+10",
-    "kept": "connection kept in the module",
+    "kept": "connection kept in a module",
     "psycopg2_pool": "psycopg2 SimpleConnectionPool",
     "psycopg_pool": "psycopg_pool",
     "serverless_mysql": "rules of serverless-mysql",

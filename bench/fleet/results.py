@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.fleet.measuring import Figures, Run, figures, is_good
 from bench.fleet.scenarios import Scenario
+from bench.fleet.service import Answer
 
 CURVE_S = 0.5
 """How far apart the points of the connections' curve are."""
@@ -41,7 +42,7 @@ def result_of(scenario: Scenario, run: Run) -> Result:
         figures=figures(scenario, run),
         connections=_thinned(run),
         requests=_by_second(scenario, run),
-        waited_s=_quantiles(answer.latency_s - scenario.ideal_s for answer in run.answers if answer.failure is None),
+        waited_s=_quantiles(_waited_s(scenario, answer) for answer in run.answers if answer.failure is None),
     )
 
 
@@ -58,6 +59,10 @@ def _by_second(scenario: Scenario, run: Run) -> list[tuple[int, int, int]]:
     for answer in run.answers:
         came.setdefault(int(answer.at_s), []).append(is_good(scenario, answer))
     return [(second, len(good), good.count(False)) for second, good in sorted(came.items())]
+
+
+def _waited_s(scenario: Scenario, answer: Answer) -> float:
+    return answer.latency_s - scenario.ideal_s - (scenario.cold_start_s if answer.cold else 0)
 
 
 def _quantiles(values: Iterable[float]) -> dict[str, float]:

@@ -108,6 +108,7 @@ def full() -> list[Scenario]:
             name="two_functions",
             title="two functions with roles of their own",
             functions={"api": 0.7, "worker": 0.3},
+            strategies=(OURS, "pgbouncer", "null_pool"),
         ),
         replace(
             six,

@@ -17,6 +17,7 @@ from db.member import LEASE_S
 from db.observation import Silence
 from db.riders import nobody
 from local.postgres import PostgresServer
+from tests.faults.proxy import Proxy
 
 PASSWORD = secrets.token_urlsafe()
 SLOTS = 10
@@ -232,6 +233,23 @@ def test_autocommit_borrows_are_counted_and_leased_too(environment: Callable[...
     assert [borrow.slots.usable for borrow in facts] == [SLOTS, None, None]
     with database.autocommit() as connection:
         assert connection.scalar(text("show idle_session_timeout")) == "5min"
+
+
+def test_counting_the_server_costs_no_flight(
+    environment: Callable[..., Database], facts: Facts, server: PostgresServer
+) -> None:
+    """A borrow that brings a sample home takes as many flights as one that does not: two for a transaction."""
+    with Proxy(server.port) as proxy:
+        database = environment(port=proxy.port)
+        flights = []
+        for pause_s in (0, 0, 1.1, 0):
+            time.sleep(pause_s)
+            before = proxy.traffic()
+            work(database)
+            flights.append((proxy.traffic() - before).flights)
+        database.close()
+    assert [borrow.slots.usable is not None for borrow in facts] == [True, False, True, False]
+    assert flights[1:] == [2, 2, 2]
 
 
 def test_a_session_that_was_cleaned_has_the_lease_that_it_began_with(environment: Callable[..., Database]) -> None:
