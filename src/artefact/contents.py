@@ -57,7 +57,7 @@ UNLESS_IMPORTED = (
 )
 """Modules that nothing here loads: left out where our code does not import them by name."""
 
-OURS = ("db", "handlers", "migrations", "monitor", "records")
+OURS = ("db", "handlers", "migrations", "monitor", "provision", "records")
 
 
 class MissingModuleError(Exception):

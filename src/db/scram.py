@@ -93,6 +93,16 @@ class ScramClient:
         self.is_unproven = False
 
 
+def verifier(password: str, salt: bytes, iterations: int = MIN_ITERATIONS) -> str:
+    """Return what the server keeps instead of the password, and takes in its place in CREATE and ALTER ROLE.
+
+    https://www.postgresql.org/docs/current/catalog-pg-authid.html
+    """
+    salted = derive_key(_prepared(password), salt, iterations)
+    stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
+    return f"{PLAIN}${iterations}:{_b64(salt)}${_b64(stored)}:{_b64(_hmac(salted, b'Server Key'))}"
+
+
 def _prepared(password: str) -> bytes:
     """Return the password in SASLprep's form, or as it is where it has none: so does the server."""
     with suppress(ScramException):

@@ -9,7 +9,7 @@ from tests.artefact.conftest import Run
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
 INDEX = json.loads((EVENTS / "index.json").read_text())
-OURS = {"db", "handlers", "migrations", "monitor", "records"}
+OURS = {"db", "handlers", "migrations", "monitor", "provision", "records"}
 
 
 def _invocation(sample: str) -> tuple[str, object]:

@@ -1,0 +1,88 @@
+"""Looks at a database with an application's own login, and says line by line what is well and what to do.
+
+What it asks the server for takes one flight; the login takes what a login takes. Changes nothing.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+import migrations
+from db import Database, DatabaseSettings, SlotwiseError
+from db.peer import Peer, peer_of
+from db.protocol import Connection as Session
+from db.riders import Rider, nobody
+from provision import checks
+from provision.facts import Facts, ask
+from provision.findings import Finding, ok
+from provision.plan import Plan
+from provision.provisioning import budget_of
+from provision.rotation import of_rotation, rotation_of
+from provision.sql import identifier
+
+Clock = Callable[[], float]
+
+
+def examine(
+    settings: DatabaseSettings, plan: Plan | None, remaining_ms: float, now: Clock = time.time
+) -> list[Finding]:
+    """Return all lines on the database that `settings` log in to; raises nothing that a database may cause.
+
+    `plan` is what the budget is reckoned from. `now` is our clock, in seconds since 1970.
+    """
+    examination = _Examination(settings, plan, now)
+    try:
+        return [examination.of_secret(), *examination.of_database(remaining_ms)]
+    except SlotwiseError as error:
+        return [examination.of_secret(), checks.of_refusal(error)]
+
+
+class _Examination:
+    """One look at one database."""
+
+    def __init__(self, settings: DatabaseSettings, plan: Plan | None, now: Clock = time.time) -> None:
+        self._settings, self._plan, self._now = settings, plan, now
+        self._revision: str | None = None
+
+    def of_secret(self) -> Finding:
+        secret_id = self._settings.secret_id
+        return of_rotation(rotation_of(secret_id) if secret_id else None, self._now())
+
+    def of_database(self, remaining_ms: float) -> list[Finding]:
+        database = Database(self._settings)
+        with database.invocation(remaining_ms), database.autocommit() as connection:
+            began = self._now()
+            facts = self._ask(connection)
+            clock = checks.of_clock(facts.server.now, began, self._now())
+            peer = peer_of(connection)
+        login = ok("login", f"{facts.server.user} at {peer.place}")
+        return [login, *self._of_way(facts, peer), clock, *checks.all_of(facts), *self._of_plan(facts)]
+
+    def _ask(self, connection: Connection) -> Facts:
+        """Ask for everything in one flight: the revision, whose table may be missing, rides behind and may fail."""
+        session = connection.connection.dbapi_connection
+        schema = self._plan.schema_name if self._plan else "public"
+        if isinstance(session, Session):
+            statement = f"select version_num from {identifier(schema)}.alembic_version"  # noqa: S608 - quoted
+            session.behind_commit = lambda: Rider(statement, self._deliver)
+        try:
+            return ask(connection, role=None, schema=schema)
+        finally:
+            if isinstance(session, Session):
+                session.behind_commit = nobody
+
+    def _deliver(self, row: Sequence[Any] | None) -> None:
+        self._revision = str(row[0]) if row else None
+
+    def _of_way(self, facts: Facts, peer: Peer) -> list[Finding]:
+        return [
+            checks.of_certificate(peer, self._now()),
+            checks.of_pooler(facts.server, peer, self._settings.mode),
+        ]
+
+    def _of_plan(self, facts: Facts) -> list[Finding]:
+        budget = budget_of(self._plan, facts) if self._plan else None
+        pending = migrations.pending(self._revision)
+        return [checks.of_migrations(self._revision, pending), checks.of_budget(budget)]

@@ -1,0 +1,158 @@
+"""A database as RDS gives it: its master creates roles and databases and is no superuser; logins are in secrets."""
+
+import itertools
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from db import DatabaseSettings, Tls
+from local.postgres import PostgresServer
+from local.secrets_manager import SecretsManager
+from provision.plan import Plan, read_plan
+from provision.provisioning import Report, provision
+from tests.integration.conftest import forget_environment
+
+MASTER = "master"
+PASSWORD = secrets.token_urlsafe()
+SETTINGS = {
+    "max_connections": "30",
+    "superuser_reserved_connections": "3",
+    "log_min_messages": "log",
+    "log_statement": "all",
+}
+REMAINING_MS = 20_000.0
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def manager() -> Iterator[SecretsManager]:
+    """One emulator for all; each test has secrets of its own."""
+    with SecretsManager() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server with 27 usable slots and a master who is no superuser."""
+    with PostgresServer(tmp_path_factory.mktemp("rds") / "data", PASSWORD, settings=SETTINGS) as started:
+        with psycopg.connect(started.url(), autocommit=True) as admin:
+            admin.execute(f"create role {MASTER} login createdb createrole password '{PASSWORD}'")
+            admin.execute("create role rds_iam")
+            admin.execute(f"grant rds_iam to {MASTER} with admin option")
+        yield started
+
+
+@dataclass
+class Site:
+    """An empty database of its own, and what is wanted of it."""
+
+    server: PostgresServer
+    manager: SecretsManager
+    name: str = field(default_factory=lambda: f"site{next(_numbers)}")
+    password: str = field(default_factory=secrets.token_urlsafe)
+
+    def __post_init__(self) -> None:
+        self.role = f"{self.name}_app"
+        with self.connect(MASTER, PASSWORD, "postgres") as master:
+            master.execute(sql.SQL("create database {}").format(sql.Identifier(self.name)))
+        self.keep_secret()
+
+    def keep_secret(self, **changes: object) -> None:
+        """Put the application's login into its secret."""
+        login = {"username": self.role, "password": self.password, "host": "127.0.0.1", "port": self.server.port}
+        self.manager.put(f"{self.name}/app", json.dumps({**login, "dbname": self.name, **changes}))
+
+    def connect(self, user: str, password: str, database: str | None = None) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.server.port,
+            dbname=database or self.name,
+            user=user,
+            password=password,
+            autocommit=True,
+        )
+
+    def as_master(self) -> psycopg.Connection:
+        return self.connect(MASTER, PASSWORD)
+
+    def as_superuser(self) -> psycopg.Connection:
+        return self.connect("postgres", PASSWORD)
+
+    def as_application(self) -> psycopg.Connection:
+        return self.connect(self.role, self.password)
+
+    def wish(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """Return a plan as CloudFormation sends it, numbers as texts."""
+        functions = [{"Function": "records", "Environments": "8", "PoolSize": "1"}]
+        return {"ApplicationSecretId": f"{self.name}/app", "Functions": functions, **changes}
+
+    def plan(self, **changes: Any) -> Plan:  # noqa: ANN401 - JSON
+        return read_plan(self.wish(**changes))
+
+    def owner(self, **settings: Any) -> DatabaseSettings:  # noqa: ANN401 - the test names the fields
+        url = self.server.url(MASTER, PASSWORD, self.name)
+        return DatabaseSettings(**{"url": url, "tls": Tls.INSECURE_LOCAL_ONLY, **settings})
+
+    def provision(self, **changes: Any) -> Report:  # noqa: ANN401 - JSON
+        return provision(self.owner(), self.plan(**changes), REMAINING_MS)
+
+    def drop(self) -> None:
+        with self.connect("postgres", PASSWORD, "postgres") as admin:
+            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
+            admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(self.role)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _variables(manager: SecretsManager) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in manager.variables().items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def site(server: PostgresServer, manager: SecretsManager) -> Iterator[Site]:
+    made = Site(server, manager)
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="module")
+def provisioned(server: PostgresServer, manager: SecretsManager) -> Iterator[Site]:
+    """One for all tests of a module that change nothing."""
+    made = Site(server, manager)
+    made.provision()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def function(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]:
+    """Load the function as a new environment does, on the site unless `variables` say otherwise."""
+
+    def load(**variables: str) -> ModuleType:
+        forget_environment()
+        usual = {"DATABASE_URL": site.server.url(MASTER, PASSWORD, site.name), "DB_TLS": "insecure-local-only"}
+        for name, value in {**usual, **variables}.items():
+            monkeypatch.setenv(name, value)
+        import handlers.provision
+
+        return handlers.provision
+
+    yield load
+    forget_environment()
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For a server of the test's own."""
+    return tmp_path_factory.mktemp("own")

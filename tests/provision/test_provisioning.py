@@ -1,0 +1,301 @@
+"""What provisioning makes of a database, on a real server, by a master who is no superuser."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+import migrations
+from db import Database, Tls, UnreachableError
+from local.postgres import free_port
+from provision.errors import BudgetExceededError, RoleRefusedError, StepRefusedError
+from provision.provisioning import provision
+from tests.faults.tls import Authority, TlsFront
+from tests.provision.conftest import REMAINING_MS, Site
+
+
+def tables(site: Site) -> set[str]:
+    with site.as_master() as master:
+        return {name for (name,) in master.execute("select tablename from pg_tables where schemaname = 'public'")}
+
+
+def role(site: Site, what: str) -> Any:  # noqa: ANN401 - any value
+    with site.as_master() as master:
+        query = f"select {what} from pg_roles where rolname = %s"  # noqa: S608 - the tests' own text
+        found = master.execute(query, [site.role]).fetchone()
+    return found and found[0]
+
+
+def test_an_empty_database_gets_schema_role_and_rights(site: Site) -> None:
+    """From nothing: the application logs in with its secret's password and reads and writes rows."""
+    report = site.provision()
+    assert report.revision == "0001"
+    assert report.changes[:1] == ["create the role"]
+    assert "migrate to 0001" in report.changes
+    with site.as_application() as application:
+        application.execute("insert into records (name, payload) values ('a', '{}')")
+        application.execute("update records set payload = '{\"b\": 1}'")
+        assert application.execute("delete from records returning name").fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create table mine (id int)",
+        "drop table records",
+        "alter table records add column mine int",
+        "truncate records",
+        "create schema mine",
+        "create role mine",
+        "create database mine",
+        "update alembic_version set version_num = '0'",
+        "delete from alembic_version",
+    ],
+)
+def test_the_application_may_not_change_what_is_not_its_own(provisioned: Site, statement: str) -> None:
+    """Rows and nothing else: no table, no schema, no role, no database, no revision."""
+    with provisioned.as_application() as application, pytest.raises(errors.InsufficientPrivilege):
+        application.execute(statement)
+
+
+def test_the_role_has_limit_and_settings_of_its_own(site: Site) -> None:
+    """A limit from the budget, half as much again as the fleet; time-outs and search_path in this database."""
+    report = site.provision(StatementTimeoutS=7, IdleInTransactionTimeoutS=8, IdleSessionTimeoutS=9)
+    assert report.connection_limit == role(site, "rolconnlimit") == 12
+    with site.as_application() as application:
+        shown = {
+            name: application.execute(f"show {name}").fetchone()
+            for name in ("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+        }
+        assert shown == {
+            "statement_timeout": ("7s",),
+            "idle_in_transaction_session_timeout": ("8s",),
+            "idle_session_timeout": ("9s",),
+        }
+        assert application.execute("show search_path").fetchone() == ("public",)
+
+
+def test_behind_a_pooler_idle_sessions_are_the_poolers_business(site: Site) -> None:
+    """No idle_session_timeout for sessions that a pooler keeps; and the limit is all but the headroom."""
+    report = site.provision(Mode="pooler")
+    assert report.connection_limit == 22
+    with site.as_application() as application:
+        assert application.execute("show idle_session_timeout").fetchone() == ("0",)
+
+
+def test_doing_it_again_changes_nothing(site: Site) -> None:
+    """A retry finds everything there, leaves the password alone, and keeps the rows."""
+    site.provision()
+    with site.as_application() as application:
+        application.execute("insert into records (name, payload) values ('kept', '{}')")
+    with site.as_superuser() as admin:
+        kept = admin.execute("select rolpassword from pg_authid where rolname = %s", [site.role]).fetchone()
+        assert site.provision().changes == []
+        again = admin.execute("select rolpassword from pg_authid where rolname = %s", [site.role]).fetchone()
+    assert again == kept
+    with site.as_application() as application:
+        assert application.execute("select name from records").fetchall() == [("kept",)]
+
+
+def test_a_database_that_is_migrated_already_gets_the_rest(site: Site) -> None:
+    """The schema was made by hand, with rows: role and rights are added, no step is run again."""
+    database = Database(site.owner())
+    migrations.upgrade(database.engine)
+    database.close()
+    report = site.provision()
+    assert not [change for change in report.changes if change.startswith("migrate")]
+    with site.as_application() as application:
+        application.execute("insert into records (name, payload) values ('a', '{}')")
+
+
+def test_tables_to_come_are_the_applications_too(site: Site) -> None:
+    """What a later migration makes needs no grant of its own; its sequence neither."""
+    site.provision()
+    with site.as_master() as master:
+        master.execute("create table later (id serial primary key)")
+    with site.as_application() as application:
+        application.execute("insert into later default values")
+
+
+def test_tables_of_others_stay_out_of_reach(site: Site) -> None:
+    """A schema that others use too: their tables are neither granted nor in the way."""
+    with site.as_superuser() as admin:
+        admin.execute("create table theirs (id int)")
+    site.provision()
+    with site.as_application() as application, pytest.raises(errors.InsufficientPrivilege):
+        application.execute("select * from theirs")
+
+
+def test_two_at_once_do_it_one_after_the_other(site: Site) -> None:
+    """Both succeed; only one of them has created and migrated."""
+    gate = threading.Barrier(2)
+
+    def attempt(_: int) -> list[str]:
+        gate.wait()
+        return site.provision().changes
+
+    with ThreadPoolExecutor(2) as threads:
+        changes = [change for report in threads.map(attempt, range(2)) for change in report]
+    assert changes.count("create the role") == 1
+    assert changes.count("migrate to 0001") == 1
+
+
+def test_a_password_that_no_longer_fits_is_set(site: Site) -> None:
+    """The secret was made anew, the role is there: its login works afterwards."""
+    site.provision()
+    site.password = "another"
+    site.keep_secret()
+    assert site.provision().changes == ["set the password"]
+    site.as_application().close()
+
+
+def test_a_password_that_is_pending_is_not_put_back(site: Site) -> None:
+    """In the middle of a rotation the server has AWSPENDING's password: provisioning leaves it there."""
+    site.provision()
+    old, site.password = site.password, "rotated"
+    with site.as_superuser() as admin:
+        admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(site.role), site.password))
+    pending = {"username": site.role, "password": site.password, "host": "127.0.0.1", "port": site.server.port}
+    site.manager.client().put_secret_value(
+        SecretId=f"{site.name}/app",
+        SecretString=json.dumps({**pending, "dbname": site.name}),
+        VersionStages=["AWSPENDING"],
+    )
+    assert site.provision().changes == []
+    site.as_application().close()
+    with pytest.raises(psycopg.OperationalError):
+        site.connect(site.role, old)
+
+
+def test_no_password_travels_in_clear(site: Site) -> None:
+    """What the server sees and may log, is a verifier."""
+    site.provision()
+    log = site.server.log()
+    assert f'create role "{site.role}" login connection limit 12 password \'SCRAM-SHA-256$4096:' in log
+    assert site.password not in log
+
+
+def test_over_budget_nothing_is_done_and_the_sum_is_told(site: Site) -> None:
+    """27 usable slots, 5 of them for others: 12 + 12 connections are 2 too many."""
+    functions = [
+        {"Function": "records", "Environments": "6", "Processes": "2"},
+        {"Function": "health", "Environments": "4", "PoolSize": "3"},
+    ]
+    with pytest.raises(BudgetExceededError) as caught:
+        site.provision(Functions=functions)
+    assert str(caught.value).startswith(
+        "over budget: records 6 x 2 x 1 = 12, health 4 x 1 x 3 = 12, headroom 5; "
+        "29 connections, and the server has 27 usable slots: 2 too many"
+    )
+    assert tables(site) == set()
+    assert role(site, "true") is None
+
+
+def test_a_limit_of_the_database_counts_too(site: Site) -> None:
+    """The server has room, the database has not."""
+    with site.as_master() as master:
+        master.execute(sql.SQL("alter database {} connection limit 10").format(sql.Identifier(site.name)))
+    with pytest.raises(BudgetExceededError, match=f"the database {site.name} has 10 usable slots: 3 too many"):
+        site.provision()
+
+
+def test_a_limit_that_is_asked_for_must_bear_the_fleet(site: Site) -> None:
+    """CONNECTION LIMIT 7 for 8 environments would refuse one of them."""
+    with pytest.raises(BudgetExceededError, match="the role has 7 usable slots: 1 too many"):
+        site.provision(ConnectionLimit=7)
+    assert site.provision(ConnectionLimit=9).connection_limit == 9
+
+
+def test_what_fails_in_the_middle_leaves_nothing_behind(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Role, schema and rights are one transaction."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("provision.role.grant_steps", fail)
+    with pytest.raises(ZeroDivisionError):
+        site.provision()
+    assert tables(site) == set()
+    assert role(site, "true") is None
+
+
+def test_with_the_database_down_the_error_says_so_in_time(site: Site) -> None:
+    """Nothing listens: a typed error, long before the function's end."""
+    owner = replace(site.owner(), port=free_port(), connect_timeout_s=1.0)
+    with pytest.raises(UnreachableError):
+        provision(owner, site.plan(), REMAINING_MS)
+
+
+def test_a_newer_schema_is_left_as_it_is(site: Site) -> None:
+    """Code that was rolled back meets the schema of the code that failed: it succeeds, and says so."""
+    site.provision()
+    with site.as_master() as master:
+        master.execute("update alembic_version set version_num = '9999'")
+    report = site.provision()
+    assert report.revision == "9999"
+    assert report.warnings == ["the schema's revision 9999 is newer than this code: left as it is"]
+
+
+def test_a_role_of_many_rights_is_refused(site: Site) -> None:
+    """A superuser is not made the application's, whoever names it."""
+    with site.as_superuser() as admin:
+        admin.execute(sql.SQL("create role {} superuser login").format(sql.Identifier(site.role)))
+    with pytest.raises(RoleRefusedError, match="superuser"):
+        site.provision()
+
+
+def test_the_owner_is_not_the_application(site: Site) -> None:
+    """Who owns the tables can drop them."""
+    site.keep_secret(username="master", password="x")
+    with pytest.raises(RoleRefusedError, match="a role of its own"):
+        site.provision()
+
+
+def test_a_step_that_is_refused_is_named(site: Site) -> None:
+    """A master without CREATEROLE: the step, the SQLSTATE and the advice, and no part of the statement."""
+    with site.as_superuser() as admin:
+        admin.execute("alter role master nocreaterole")
+        try:
+            with pytest.raises(StepRefusedError, match=r"create the role, SQLSTATE 42501: .*CREATEROLE") as caught:
+                site.provision()
+        finally:
+            admin.execute("alter role master createrole")
+    assert "SCRAM" not in str(caught.value)
+
+
+def test_iam_is_granted_where_it_is_asked_for_and_only_there(site: Site, folder: Path) -> None:
+    """With rds_iam a password no longer counts on RDS, so who logs in by password must not have it."""
+    authority = Authority(folder)
+    member = f"pg_has_role('{site.role}', 'rds_iam', 'member')"
+    with TlsFront(site.server.port, authority.certificate("localhost")) as front:
+        owner = site.owner(host="localhost", port=front.port, tls=Tls.VERIFY_FULL, tls_ca=str(authority.file))
+        plan = site.plan(ApplicationSecretId="", ApplicationUser=site.role)
+        assert "let the role log in by IAM" in provision(owner, plan, REMAINING_MS).changes
+    assert role(site, member) is True
+    assert "let the role log in by password" in site.provision().changes
+    assert role(site, member) is False
+
+
+@pytest.mark.parametrize("schema", ["app", 'we"ird; drop: %s schema'])
+def test_another_schema_is_made_and_used(site: Site, schema: str) -> None:
+    """Whatever its name holds."""
+    site.provision(SchemaName=schema)
+    site.provision(SchemaName=schema)
+    assert tables(site) == set()
+    with site.as_application() as application:
+        application.execute("insert into records (name, payload) values ('a', '{}')")
+
+
+def test_a_role_of_any_name_is_made(site: Site) -> None:
+    """Names are quoted, never pasted."""
+    site.role = 'we"ird; drop: %s role'
+    site.keep_secret()
+    site.provision()
+    assert site.provision().changes == []
+    site.as_application().close()
