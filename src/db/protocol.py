@@ -273,7 +273,7 @@ def _is_several(error: ServerError) -> bool:
 
 
 def _riding(rider: Rider | None) -> bytes:
-    return wire.parse(rider.statement) + wire.bind(()) + wire.DESCRIBE_PORTAL + wire.EXECUTE if rider else b""
+    return wire.parse(rider.statement) + wire.BIND_NOTHING + wire.DESCRIBE_PORTAL + wire.EXECUTE if rider else b""
 
 
 def _following(rider: Rider | None) -> bytes:

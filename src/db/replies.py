@@ -3,18 +3,19 @@
 With db.protocol and db.cursor the only file that knows pg8000's internals. Knows nothing of transactions or deadlines.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Sequence
 from socket import socket
 from struct import Struct
 from typing import Any
 
-from pg8000.converters import PG_TYPES, PY_TYPES, string_in
+from pg8000.converters import PY_TYPES
 from pg8000.core import Context
 from pg8000.dbapi import Connection as StockConnection
 
 from db import wire
 from db.login import error_fields
+from db.readers import readers, row_reader
 from db.riders import IDLE
 from db.server_errors import ClosedError, DisconnectedError, error_from
 from db.transport import Transport
@@ -43,7 +44,9 @@ HANDLERS = {
 }
 """pg8000's handler of each message."""
 
-READY = b"Z"[0]
+READY, DATA_ROW = b"Z"[0], b"D"[0]
+DONE_SILENTLY = frozenset(b"12n")
+"""ParseComplete, BindComplete and NoData: nobody waits for them."""
 ENDS_A_STATEMENT = frozenset(b"CI")
 """CommandComplete and EmptyQueryResponse."""
 _process_id = Struct("!i").unpack_from
@@ -67,7 +70,7 @@ class Replies(StockConnection):
         self._transaction_status: bytes = IDLE
         self._owes_sync = False
         self.autocommit = False
-        self.pg_types = defaultdict(lambda: string_in, PG_TYPES)
+        self.pg_types = readers()
         self.py_types = dict(PY_TYPES)
         self.message_types = {code: getattr(self, f"handle_{name}") for code, name in HANDLERS.items()}
         self._handlers = {code[0]: handle for code, handle in self.message_types.items()}
@@ -84,13 +87,16 @@ class Replies(StockConnection):
         A context's error, be it the server's or that of a value that cannot be read, is kept in it: the replies behind
         are read all the same, so that the next flight begins where this one ends.
         """
-        message, handlers = self.transport().message, self._handlers
+        transport, handlers = self.transport(), self._handlers
         rest = iter(contexts)
         context = next(rest)
         while True:
-            code, body = message()
+            code, body = transport.message(DONE_SILENTLY)
             try:
-                handlers[code](body, context)
+                if code == DATA_ROW:
+                    self._read_rows(body, context)
+                else:
+                    handlers[code](body, context)
             except DisconnectedError:
                 raise
             except Exception as error:  # noqa: BLE001 - kept, and raised when the flight has been read
@@ -99,6 +105,16 @@ class Replies(StockConnection):
                 context = next(rest, context)
             elif code == READY:
                 return context.error is None and next(rest, None) is None
+
+    def _read_rows(self, body: bytes, context: Context) -> None:
+        """Read a row, and all that have come behind it; those that nobody described, or that failed, are for nobody."""
+        if context.columns is None or context.error is not None:
+            return
+        row_of, append = row_reader(context.input_funcs, self._client_encoding), context.rows.append
+        append(row_of(body, 2))
+        transport = self.transport()
+        while (at := transport.next_is(DATA_ROW)) is not None:
+            append(row_of(transport.unread, at))
 
     def handle_messages(self, context: Context) -> None:
         """Read one reply, as pg8000's own methods ask for; raise its error."""
@@ -119,11 +135,6 @@ class Replies(StockConnection):
         super().handle_COMMAND_COMPLETE(data, context)
         if context.stream is not None:
             self._end_stream()
-
-    def handle_DATA_ROW(self, data: bytes, context: Context) -> None:  # noqa: N802 - pg8000's name
-        """Read a row; one that nobody described is for nobody."""
-        if context.columns is not None:
-            super().handle_DATA_ROW(data, context)
 
     def handle_NOTIFICATION_RESPONSE(self, data: bytes, _context: Context) -> None:  # noqa: N802 - pg8000's name
         """Keep a NOTIFY in any encoding, where pg8000 takes ASCII only."""

@@ -7,7 +7,7 @@ import math
 import select
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from struct import Struct
 
 from db.deadline import UNBOUNDED, Deadline
@@ -39,7 +39,7 @@ class Transport:
         self.received_bytes = 0
         """All that came so far."""
         self._out = bytearray()
-        self._in = b""
+        self.unread = b""
         self._at = 0
         self._chunks: list[bytes] = []
         self._chunk_bytes = 0
@@ -79,33 +79,49 @@ class Transport:
 
     # --- reading ---
 
-    def message(self) -> tuple[int, bytes]:
-        """Return the next message: its code and its body."""
-        at = self._at
-        if len(self._in) - at < FRAME_BYTES:
-            self._fill(FRAME_BYTES)
-            at = 0
-        code, length = _frame(self._in, at)
-        end = at + 1 + length
-        if end > len(self._in):
-            self._fill(1 + length)
-            at, end = 0, 1 + length
-        self._at = end
-        return code, self._in[at + FRAME_BYTES : end]
+    def message(self, skipping: Container[int] = ()) -> tuple[int, bytes]:
+        """Return the next message, its code and its body, after those of the codes in `skipping`."""
+        while True:
+            at = self._at
+            if len(self.unread) - at < FRAME_BYTES:
+                self._fill(FRAME_BYTES)
+                at = 0
+            code, length = _frame(self.unread, at)
+            end = at + 1 + length
+            if end > len(self.unread):
+                self._fill(1 + length)
+                at, end = 0, 1 + length
+            self._at = end
+            if code not in skipping:
+                return code, self.unread[at + FRAME_BYTES : end]
+
+    def next_is(self, wanted: int) -> int | None:
+        """Pass over the next message where its code is `wanted` and it is here; return where in `unread` its body is.
+
+        That is behind the count of 2 bytes with which a row begins.
+        """
+        unread, at = self.unread, self._at
+        if len(unread) - at < FRAME_BYTES:
+            return None
+        code, length = _frame(unread, at)
+        if code != wanted or at + length >= len(unread):
+            return None
+        self._at = at + 1 + length
+        return at + FRAME_BYTES + 2
 
     def read(self, size: int) -> bytes:
         """Return exactly `size` bytes."""
         self._fill(size)
         self._at = size
-        return self._in[:size]
+        return self.unread[:size]
 
     def _fill(self, size: int) -> None:
         """Have at least `size` unread bytes in front; what has come is kept should waiting end in an error."""
-        unread = len(self._in) - self._at
+        unread = len(self.unread) - self._at
         while unread + self._chunk_bytes < size:
             self._await_input()
             self._take_in()
-        self._in = b"".join([self._in[self._at :], *self._chunks])
+        self.unread = b"".join([self.unread[self._at :], *self._chunks])
         self._at = self._chunk_bytes = 0
         self._chunks.clear()
 
@@ -142,7 +158,7 @@ class Transport:
 
     def has_news(self) -> bool:
         """Say, without waiting, whether the server closed the connection or has said something unasked."""
-        return self._at < len(self._in) or bool(self._chunks) or bool(self._listener.poll(0))
+        return self._at < len(self.unread) or bool(self._chunks) or bool(self._listener.poll(0))
 
     def unasked(self) -> list[tuple[int, bytes]]:
         """Return the whole messages that are here without waiting; DisconnectedError where it ends without one."""
@@ -159,7 +175,7 @@ class Transport:
 
     def _whole_message_is_here(self) -> bool:
         self._fill(0)
-        return len(self._in) >= FRAME_BYTES and len(self._in) > _frame(self._in, 0)[1]
+        return len(self.unread) >= FRAME_BYTES and len(self.unread) > _frame(self.unread, 0)[1]
 
     def close(self) -> None:
         """Close the socket; nothing that was sent or received is waited for."""

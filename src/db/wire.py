@@ -89,10 +89,13 @@ def _fields(values: Iterable[str | None], encoding: str) -> Iterable[bytes]:
         yield encoded
 
 
-@lru_cache(maxsize=64)
+BIND_NOTHING = bind(())
+
+
+@lru_cache(maxsize=256)
 def command(statement: str) -> bytes:
-    """Return Parse, Bind and Execute of an ASCII command without values and without result."""
-    return parse(statement) + bind(()) + EXECUTE
+    """Return Parse, Bind and Execute of a command without values, whose result nobody wants."""
+    return parse(statement) + BIND_NOTHING + EXECUTE
 
 
 def copy_fail(reason: str) -> bytes:

@@ -1,0 +1,132 @@
+"""`python -m bench.speed`: measure on loopback, print, and write bench/speed.md and bench/speed.json.
+
+Every round runs every peer, one after the other, so that what else the machine does strikes all of them; the median of
+the rounds counts, and only ratios mean anything.
+"""
+
+import json
+import secrets
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from bench.flights.peers import Ours, Peer, Target, psycopg2, psycopg3, select_one, stock, versions
+from local.postgres import PostgresServer
+from tests.faults.tls import Authority
+
+REPORT = Path(__file__).parents[1] / "speed.md"
+ROUNDS = 15
+PEERS = {"Slotwise": Ours, "pg8000": stock, "psycopg 3": psycopg3, "psycopg2": psycopg2}
+
+MIXED = text(
+    "select n, n::bigint * 1000000007 as big, n / 7.0 as number, n / 7.0::float8 as real, 'name ' || n as name,"
+    " n % 2 = 0 as even, timestamptz '2026-01-01' + n * interval '1 second' as at, date '2026-01-01' + n % 365 as day,"
+    " md5(n::text)::uuid as key, jsonb_build_object('n', n) as body, null as nothing"
+    " from generate_series(1, 10000) as n"
+)
+
+
+def fetch(connection: Connection) -> None:
+    """Read ten thousand rows of eleven types."""
+    rows = connection.execute(MIXED).all()
+    if len(rows) != 10000:  # noqa: PLR2004 - as many as the statement makes
+        raise AssertionError(len(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A piece of work, how often it is done in a round, and what of it is promised."""
+
+    title: str
+    times: int
+    run: Callable[[Peer], object]
+    promise: str
+    tls: bool = False
+
+
+def _reconnect(peer: Peer) -> None:
+    peer.close()
+    peer.transaction(select_one)
+
+
+CASES = [
+    Case("warm query, a transaction", 200, lambda peer: peer.transaction(select_one), "0.8 of psycopg2"),
+    Case("warm query, autocommit", 200, lambda peer: peer.autocommit(select_one), ""),
+    Case("connect and query", 20, _reconnect, "processor 1.2 of psycopg 3"),
+    Case("connect and query, TLS", 20, _reconnect, "processor 1.2 of psycopg 3", tls=True),
+    Case("10,000 rows of 11 types", 1, lambda peer: peer.transaction(fetch), "1.0 of pg8000"),
+]
+
+Measured = dict[str, tuple[float, float]]
+"""By peer: milliseconds of wall and of this process's processor time for one piece of work."""
+
+
+def main() -> None:
+    """Measure everything on a server of our own."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        authority = Authority(directory)
+        certificate = authority.certificate("localhost")
+        server = stack.enter_context(PostgresServer(directory / "data", secrets.token_hex(), certificate=certificate))
+        measured = {case.title: _measure(case, server, authority) for case in CASES}
+    report = render(measured)
+    print(report)
+    REPORT.write_text(report)
+    REPORT.with_suffix(".json").write_text(json.dumps({"versions": versions(), "ms": measured}, indent=1) + "\n")
+
+
+def _measure(case: Case, server: PostgresServer, authority: Authority) -> Measured:
+    target = Target(server.port, server.password, authority.file if case.tls else None)
+    peers = {name: make(target, ping=False) for name, make in PEERS.items()}
+    for peer in peers.values():
+        case.run(peer)
+    rounds = [{name: _time(case, peer) for name, peer in peers.items()} for _ in range(ROUNDS)]
+    for peer in peers.values():
+        peer.close()
+    return {name: _median([each[name] for each in rounds]) for name in peers}
+
+
+def _time(case: Case, peer: Peer) -> tuple[float, float]:
+    wall, processor = time.perf_counter(), time.process_time()
+    for _ in range(case.times):
+        case.run(peer)
+    each_ms = 1000 / case.times
+    return (time.perf_counter() - wall) * each_ms, (time.process_time() - processor) * each_ms
+
+
+def _median(pairs: list[tuple[float, float]]) -> tuple[float, float]:
+    return statistics.median(wall for wall, _ in pairs), statistics.median(processor for _, processor in pairs)
+
+
+def render(measured: dict[str, Measured]) -> str:
+    """Return the ratios as Markdown."""
+    lines = [
+        "# Speed",
+        "",
+        "Slotwise's time as a ratio to each peer's in the same run, on loopback, where round trips cost nothing: below",
+        "1 Slotwise is faster. Wall / this process's processor time, medians. `python -m bench.speed` measures again.",
+        "",
+        "| | to psycopg2 | to psycopg 3 | to pg8000 | Slotwise, ms | promised |",
+        "|---|---:|---:|---:|---:|---|",
+    ]
+    for case in CASES:
+        times = measured[case.title]
+        ratios = [_ratio(times["Slotwise"], times[name]) for name in ("psycopg2", "psycopg 3", "pg8000")]
+        own = f"{times['Slotwise'][0]:.2f} / {times['Slotwise'][1]:.2f}"
+        lines.append(f"| {case.title} | {' | '.join(ratios)} | {own} | {case.promise} |")
+    compared = ", ".join(f"{name} {number}" for name, number in versions().items())
+    return "\n".join([*lines, "", f"Compared: {compared}.", ""])
+
+
+def _ratio(ours: tuple[float, float], theirs: tuple[float, float]) -> str:
+    return f"{ours[0] / theirs[0]:.2f} / {ours[1] / theirs[1]:.2f}"
+
+
+if __name__ == "__main__":
+    main()

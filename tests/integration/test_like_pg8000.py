@@ -1,0 +1,176 @@
+"""Whatever is asked in whatever order: the same answers and the same state as through stock pg8000."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pg8000 import dbapi
+
+from local.postgres import PostgresServer
+from tests.integration.wire import connected
+
+Outcome = tuple[str, object]
+Operation = tuple[str, Any]
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+KEYS = st.integers(0, 5)
+NAMES = st.sampled_from(["a", "b"])
+NOTHING = st.just(())
+OPERATIONS = st.one_of(
+    st.tuples(st.just("insert into t values (%s, %s)"), st.tuples(KEYS, st.text("xyß'\\%", max_size=3))),
+    st.tuples(st.just("update t set s = s || %s where n > %s"), st.tuples(st.text("qr", max_size=2), KEYS)),
+    st.tuples(st.just("delete from t where n = %s"), st.tuples(KEYS)),
+    st.tuples(st.just("select n, s from t where n <> %s order by n"), st.tuples(KEYS)),
+    st.tuples(st.just("select 1 / %s"), st.tuples(st.integers(0, 1))),
+    st.tuples(
+        st.just("insert into t values (10, 'x'); select count(*) from t; delete from t where n = 10"), st.just(())
+    ),
+    st.tuples(st.just("insert into t values (11, 'x'); select no_such_column"), NOTHING),
+    st.tuples(
+        st.sampled_from(["select no_such_column", "no statement", "", ";", "set local search_path = x"]), st.just(())
+    ),
+    st.tuples(NAMES.map(lambda name: f"savepoint {name}"), NOTHING),
+    st.tuples(NAMES.map(lambda name: f"rollback to savepoint {name}"), NOTHING),
+    st.tuples(NAMES.map(lambda name: f"release savepoint {name}"), NOTHING),
+    st.tuples(st.sampled_from(["commit", "rollback", "begin"]), NOTHING),
+    st.tuples(st.just("many"), st.lists(st.tuples(KEYS, st.just("m")), max_size=4)),
+    st.tuples(st.sampled_from(["COMMIT", "ROLLBACK"]), st.none()),
+)
+
+
+@pytest.fixture(scope="module")
+def pair(postgres: PostgresServer) -> Iterator[dict[str, Any]]:
+    """A connection of each kind, each with a schema of its own, made anew."""
+    with ExitStack() as stack:
+        connections = {"stock": _stock(postgres), "ours": stack.enter_context(connected(postgres))}
+        for name, connection in connections.items():
+            connection.autocommit = True
+            connection.cursor().execute(f"drop schema if exists like_{name} cascade; create schema like_{name}")
+            connection.cursor().execute(f"set search_path = like_{name}")
+            connection.cursor().execute("create table t (n int primary key, s text)")
+        connections["server"] = postgres
+        yield connections
+        connections["stock"].close()
+
+
+def _stock(server: PostgresServer) -> dbapi.Connection:
+    return dbapi.connect("postgres", "127.0.0.1", "postgres", server.port, server.password, ssl_context=False)
+
+
+@contextmanager
+def _fresh(connection: Any, *, autocommit: bool) -> Iterator[None]:  # noqa: ANN401 - either kind
+    """Empty the table, and leave no transaction behind."""
+    connection.autocommit = True
+    connection.cursor().execute("truncate t")
+    connection.autocommit = autocommit
+    yield
+    connection.autocommit = True
+    if connection._in_transaction:
+        connection.cursor().execute("rollback")
+
+
+def _outcome(connection: Any, operation: Operation) -> Outcome:  # noqa: ANN401 - either kind
+    """Return what an operation comes to: rows and row count, or the SQLSTATE."""
+    statement, values = operation
+    cursor = connection.cursor()
+    try:
+        if values is None:
+            _end(connection, statement)
+        elif statement == "many":
+            cursor.executemany("insert into t values (%s, %s)", values)
+        else:
+            cursor.execute(statement, values)
+    except dbapi.InterfaceError:
+        return "refused", None
+    except dbapi.DatabaseError as error:
+        return "error", error.args[0]["C"]
+    rows = [list(row) for row in cursor._context.rows or ()] if cursor._context else None
+    return "done", (rows, cursor.rowcount, connection._in_transaction)
+
+
+def _end(connection: Any, statement: str) -> None:  # noqa: ANN401 - either kind
+    if connection._in_transaction:
+        connection.commit() if statement == "COMMIT" else connection.rollback()
+
+
+@EXAMPLES
+@given(operations=st.lists(OPERATIONS, max_size=12), autocommit=st.booleans())
+def test_any_sequence_leaves_the_same_state_and_results(
+    pair: dict[str, Any], operations: list[Operation], *, autocommit: bool
+) -> None:
+    """Statements, errors, savepoints, commits and rollbacks, with autocommit and without.
+
+    The one difference is by design: with autocommit, executemany is all or nothing; it is left out there.
+    """
+    asked = [operation for operation in operations if not (autocommit and operation[0] == "many")]
+    results = {}
+    for name in ("stock", "ours"):
+        connection = pair[name]
+        with _fresh(connection, autocommit=autocommit):
+            results[name] = [_outcome(connection, operation) for operation in asked]
+        cursor = connection.cursor()
+        cursor.execute("select n, s from t order by n")
+        results[name].append(("state", [list(row) for row in cursor.fetchall()]))
+    assert results["ours"] == results["stock"]
+
+
+ODD_TIMES = [
+    *("infinity", "-infinity", "0044-03-15 12:00:00 BC", "12026-01-01", "2026-01-01 1:2:3.4"),
+    *("1800-01-01 Europe/Berlin", "2026-01-01 00:00+05:30", "1600-01-01 00:00:00+00"),
+]
+VALUES = st.one_of(
+    st.tuples(st.just("int"), st.integers(-(2**31), 2**31 - 1)),
+    st.tuples(st.just("bigint"), st.integers(-(2**63), 2**63 - 1)),
+    st.tuples(st.just("numeric"), st.decimals(allow_infinity=False)),
+    st.tuples(st.just("float8"), st.floats()),
+    st.tuples(st.just("bool"), st.booleans()),
+    st.tuples(st.just("text"), st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
+    st.tuples(st.just("bytea"), st.binary()),
+    st.tuples(st.just("uuid"), st.uuids()),
+    st.tuples(st.just("date"), st.dates()),
+    st.tuples(st.just("time"), st.times()),
+    st.tuples(st.just("timestamp"), st.datetimes()),
+    st.tuples(st.just("timestamptz"), st.datetimes(timezones=st.timezones())),
+    st.tuples(st.just("interval"), st.timedeltas()),
+    st.tuples(st.just("jsonb"), st.dictionaries(st.text("abc"), st.none() | st.booleans() | st.integers())),
+    st.tuples(st.just("int[]"), st.lists(st.integers(-9, 9), min_size=1)),
+    st.tuples(st.just("date"), st.sampled_from(["infinity", "-infinity", "0044-03-15 BC", "12026-01-01"])),
+    st.tuples(
+        st.just("timestamp"),
+        st.sampled_from(ODD_TIMES),
+    ),
+    st.tuples(st.just("timestamptz"), st.sampled_from(ODD_TIMES)),
+    st.tuples(st.just("time"), st.sampled_from(["24:00:00", "00:00:00.000001"])),
+    st.tuples(st.sampled_from(["int", "text", "jsonb", "timestamptz", "bytea"]), st.none()),
+)
+
+
+@settings(EXAMPLES, max_examples=300)
+@given(typed=VALUES, zone=st.sampled_from(["UTC", "Asia/Kolkata", "America/St_Johns", "Africa/Monrovia"]))
+def test_any_value_goes_and_comes_as_with_pg8000(pair: dict[str, Any], typed: tuple[str, Any], zone: str) -> None:
+    """Every type that pg8000 reads, in any time zone: the same value of the same Python type, or the same error."""
+    kind, value = typed
+    stock, ours = (_read(pair[name], kind, value, zone) for name in ("stock", "ours"))
+    if stock[0] == "failed":  # stock pg8000 leaves the rest of the reply to whoever comes next
+        pair["stock"].close()
+        pair["stock"] = _stock(pair["server"])
+    assert ours == stock
+
+
+def _read(connection: Any, kind: str, value: object, zone: str) -> Outcome:  # noqa: ANN401 - either kind
+    """Send a value, and return what comes back as it looks in Python."""
+    connection.autocommit = True
+    connection.cursor().execute(f"set time zone '{zone}'")
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"select %s::text::{kind}" if isinstance(value, str) else f"select %s::{kind}", (value,))
+    except dbapi.DatabaseError as error:
+        return "error", error.args[0]["C"]
+    except Exception as error:  # noqa: BLE001 - whatever a reader or a writer of pg8000's raises
+        return "failed", type(error)
+    read = cursor.fetchone()[0]
+    # pg8000 has dateutil's class for an offset of half an hour, and text for one with seconds: we have a datetime.
+    return "read", str(read) if kind.startswith("timestamp") else (type(read), repr(read))
