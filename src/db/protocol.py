@@ -32,7 +32,6 @@ from db.opening import Habits, Session, open_session
 from db.riders import FAILED, IDLE, NextRider, Rider, TransactionModes, nobody, travelling_in_front
 from db.server_errors import (
     DisconnectedError,
-    InFailedTransactionError,
     ServerError,
     is_broken,
     sqlstate_of,
@@ -227,13 +226,10 @@ class Connection(Flights):
         self.transport()
         if not self._in_transaction:
             return
-        had_failed = self._transaction_status == FAILED
         context, rider = Context("commit"), self.behind_commit()
         self.send(wire.query("commit") + _following(rider))
         self.read([context])
         self._read_quietly(rider)
-        if had_failed:
-            raise InFailedTransactionError("COMMIT of a failed transaction: the server rolled back")
         _raise_first([context])
 
     def _read_quietly(self, rider: Rider | None) -> None:

@@ -16,8 +16,8 @@ from pg8000.dbapi import Connection as StockConnection
 from db import wire
 from db.login import error_fields
 from db.readers import readers, row_reader
-from db.riders import IDLE
-from db.server_errors import ClosedError, DisconnectedError, error_from
+from db.riders import FAILED, IDLE
+from db.server_errors import ClosedError, DisconnectedError, InFailedTransactionError, error_from
 from db.transport import Transport
 
 HANDLERS = {
@@ -44,6 +44,8 @@ HANDLERS = {
 }
 """pg8000's handler of each message."""
 
+ROLLBACK = b"ROLLBACK"
+COMMIT_REFUSED = "COMMIT of a failed transaction: the server rolled back"
 READY, DATA_ROW = b"Z"[0], b"D"[0]
 DONE_SILENTLY = frozenset(b"12n")
 """ParseComplete, BindComplete and NoData: nobody waits for them."""
@@ -131,8 +133,15 @@ class Replies(StockConnection):
         self._end_stream()
 
     def handle_COMMAND_COMPLETE(self, data: bytes, context: Context) -> None:  # noqa: N802 - pg8000's name
-        """End a COPY's flight, which could not be ended before it was known whether the server wants the stream."""
-        super().handle_COMMAND_COMPLETE(data, context)
+        """Add the row count; end a COPY's flight, which could not be ended before the server said what it wants.
+
+        A COMMIT that the server answers with ROLLBACK is an error.
+        """
+        if self._transaction_status == FAILED and data.startswith(ROLLBACK) and not _is_rollback(context.statement):
+            context.error = context.error or InFailedTransactionError(COMMIT_REFUSED)
+        count = data[data.rfind(b" ") + 1 : -1]
+        if count.isdigit():
+            context.row_count = max(context.row_count, 0) + int(count)
         if context.stream is not None:
             self._end_stream()
 
@@ -161,3 +170,7 @@ class Replies(StockConnection):
             self._owes_sync = False
             self.transport().write(wire.SYNC)
             self.transport().flush()
+
+
+def _is_rollback(statement: str) -> bool:
+    return statement.lstrip().upper().startswith("ROLLBACK")

@@ -43,6 +43,8 @@ class Transport:
         self._at = 0
         self._chunks: list[bytes] = []
         self._chunk_bytes = 0
+        self._pending: Callable[[], int] = sock.pending if isinstance(sock, ssl.SSLSocket) else int
+        """How many bytes TLS has decrypted already: the socket does not show them."""
         self._reader = _poll(sock, select.POLLIN)
         self._writer = _poll(sock, select.POLLIN | select.POLLOUT)
         self._listener = _poll(sock, select.POLLIN | getattr(select, "POLLRDHUP", 0))
@@ -55,10 +57,12 @@ class Transport:
 
     def flush(self) -> None:
         """Send what was written; take in what arrives meanwhile, so that neither side's full buffer stops both."""
-        with memoryview(bytes(self._out)) as rest:
-            self._out.clear()
+        data = bytes(self._out)
+        self._out.clear()
+        if (sent := self._send(data)) < len(data):
+            rest = memoryview(data)[sent:]
             while rest:
-                rest = rest[self._send(rest) :]  # noqa: PLW2901 - the loop's own variable
+                rest = rest[self._send(rest) :]
 
     def send_if_possible(self, data: bytes) -> None:
         """Send without waiting, for a farewell; whether it arrives does not matter."""
@@ -67,7 +71,7 @@ class Transport:
         except OSError:
             return
 
-    def _send(self, data: memoryview) -> int:
+    def _send(self, data: bytes | memoryview) -> int:
         try:
             return self.socket.send(data)
         except _WOULD_BLOCK:
@@ -121,13 +125,16 @@ class Transport:
         while unread + self._chunk_bytes < size:
             self._await_input()
             self._take_in()
-        self.unread = b"".join([self.unread[self._at :], *self._chunks])
+        is_read = self._at == len(self.unread)
+        self.unread = self._chunks[0] if is_read and len(self._chunks) == 1 else self._joined()
         self._at = self._chunk_bytes = 0
         self._chunks.clear()
 
+    def _joined(self) -> bytes:
+        return b"".join([self.unread[self._at :], *self._chunks])
+
     def _await_input(self) -> None:
-        pending = isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()
-        if not pending:
+        if not self._pending():
             self._wait(self._reader)
 
     def _take_in(self) -> bool:
