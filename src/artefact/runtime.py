@@ -9,7 +9,7 @@ VERSION = ".".join(map(str, PYTHON))
 PLATFORMS = {"x86_64": "x86_64", "arm64": "aarch64"}
 """From Lambda's names of the processors to the wheels'."""
 
-PROVIDED = frozenset({"boto3", "botocore", "s3transfer", "urllib3"})
+PROVIDED = frozenset({"boto3", "botocore", "s3transfer", "snapshot_restore_py", "urllib3"})
 """Distributions that the runtime has, and that change with it.
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
 """
