@@ -29,6 +29,7 @@ print(json.dumps(found))
 
 API_GATEWAY_TIMEOUT_S = 30
 KNOWN_TO_BOTO3 = {"AWS_ENDPOINT_URL_SECRETS_MANAGER"}
+KNOWN_TO_PYDANTIC = {"PYDANTIC_DISABLE_PLUGINS"}
 KNOWN_TO_POWERTOOLS = {
     "POWERTOOLS_SERVICE_NAME": "slotwise",
     "POWERTOOLS_METRICS_NAMESPACE": "Slotwise",
@@ -88,7 +89,7 @@ def test_no_page_may_call_the_api_unless_it_is_named() -> None:
 def test_the_settings_can_be_read_from_the_functions_variables() -> None:
     """Each variable is one that the settings, boto3 or Powertools know, with a default that they take."""
     known = {declared.metadata["variable"] for declared in fields(DatabaseSettings)}
-    elsewhere = KNOWN_TO_BOTO3 | set(KNOWN_TO_POWERTOOLS)
+    elsewhere = KNOWN_TO_BOTO3 | KNOWN_TO_PYDANTIC | set(KNOWN_TO_POWERTOOLS)
     given = {name: value for name, value in variables().items() if name not in elsewhere}
     assert set(given) <= known
     texts = {name: str(value) for name, value in given.items() if not isinstance(value, dict)}
