@@ -65,14 +65,13 @@ def sdk(target: Path) -> Path:
     return target
 
 
-def zipped_bytes(form: Path, without: tuple[str, ...] = ()) -> int:
+def zipped_bytes(form: Path) -> int:
     """Return what the form weighs as it is uploaded."""
     path = form.parent / "form.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(form.rglob("*")):
-            name = file.relative_to(form)
-            if file.is_file() and not name.parts[0].startswith(without or ("/",)):
-                archive.write(file, name)
+            if file.is_file():
+                archive.write(file, file.relative_to(form))
     size = path.stat().st_size
     path.unlink()
     return size

@@ -78,7 +78,6 @@ class Stage:
             "LANG": "en_US.UTF-8",
             "AWS_LAMBDA_FUNCTION_NAME": "records",
             "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1",
-            "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
             "LAMBDA_TASK_ROOT": "/var/task",
             "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "1",
             "PYDANTIC_DISABLE_PLUGINS": "__all__",

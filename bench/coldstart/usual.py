@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -15,7 +15,6 @@ from sqlalchemy import URL, create_engine, text
 
 logger = Logger(service="usual")
 metrics = Metrics(service="usual", namespace="Usual")
-tracer = Tracer(service="usual", auto_patch=False)
 app = APIGatewayHttpResolver(enable_validation=True)
 
 secret = json.loads(
@@ -57,7 +56,6 @@ def get(record_id: int) -> Record:
 
 
 @metrics.log_metrics
-@tracer.capture_lambda_handler(capture_response=False)
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer."""

@@ -14,7 +14,6 @@ NEVER_NEEDED = (
     "**/py.typed",
     "**/*.pyx",
     "**/*.pxd",
-    "wrapt-stubs",
     "pydantic/mypy.py",
     "sqlalchemy/ext/mypy",
     # for installers; METADATA stays for importlib.metadata, and the licences stay
@@ -46,7 +45,6 @@ UNLESS_IMPORTED = (
     "aws_lambda_powertools.utilities.parser",
     "aws_lambda_powertools.utilities.streaming",
     "aws_lambda_powertools.utilities.validation",
-    "aws_xray_sdk.ext",
     "pg8000.native",
     "pydantic.v1",
     "sqlalchemy.dialects.mssql",

@@ -247,7 +247,7 @@ class LambdaProcess:
 def lambda_process(environ: Mapping[str, str] = os.environ) -> LambdaProcess:
     """Read what Lambda says of this process."""
     return LambdaProcess(
-        runtime_api=environ.get("AWS_LAMBDA_RUNTIME_API"),
+        runtime_api=environ.get("AWS_LAMBDA_RUNTIME_API") or None,
         is_snapshot=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
     )
 

@@ -70,7 +70,6 @@ def variables(secrets_manager: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "none",
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets_manager,
-        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "POWERTOOLS_TRACE_DISABLED": "true",
         "DB_SECRET_ID": "slotwise",
         "DB_TLS": "insecure-local-only",
