@@ -35,8 +35,8 @@ lifecycle.begin()
 def entry_point(handler: Handler) -> Handler:
     """Make `handler` a Lambda function: logged, measured, and bounded by the time that the invocation has.
 
-    Lambda itself traces it (`Tracing: Active`), and the logger says the trace's id. X-Ray's SDK would add one subsegment
-    around the handler, for fifty modules at each cold start.
+    Lambda itself traces it (`Tracing: Active`), and the logger says the trace's id: X-Ray's SDK would add one
+    subsegment around the handler, for fifty modules at each cold start.
     """
 
     @wraps(handler)
