@@ -21,7 +21,7 @@ def test_every_sample_event_is_answered_out_of_the_artefact(run: Run) -> None:
     """The runtime's Python, the artefact and the SDK alone: secret fetched, schema migrated, answers as told."""
     invocations = [_invocation(sample["event"]) for sample in INDEX]
     answers = run("invoke", {"migrates": True, "invocations": invocations})
-    assert [answer["statusCode"] for answer in answers] == [sample["status"] for sample in INDEX]
+    assert [answer.get("statusCode") for answer in answers] == [sample["status"] for sample in INDEX]
 
 
 def test_the_artefact_refuses_a_server_of_an_unknown_authority(run: Run) -> None:
