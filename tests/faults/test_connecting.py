@@ -1,0 +1,324 @@
+"""Rows 2, 7, 9, 10 and 13: connecting to a server that is full, starting, gone, moved, or does not answer."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Timer
+
+import pytest
+from sqlalchemy import Connection, text
+
+from db import (
+    ConnectionLostError,
+    Database,
+    DeadlineExceededError,
+    ReadOnlyError,
+    SaturatedError,
+    Tls,
+    UnavailableError,
+)
+from local.postgres import PostgresServer
+from tests.faults.clock import Resolver
+from tests.faults.proxy import Action, Direction, Fault, Proxy
+from tests.faults.server import (
+    ORDINARY,
+    Full,
+    filled,
+    make_read_only,
+    ordinary_url,
+    promote,
+    run,
+    standby_of,
+    wait_until,
+)
+from tests.faults.tls import Authority, TlsFront
+
+CONNECT_S = 1.0
+
+
+def ask(database: Database) -> int:
+    with database.transaction() as connection:
+        answer: int = connection.scalar(text("select 1"))
+    return answer
+
+
+# --- 7: full ---
+
+
+@pytest.mark.parametrize("what", Full)
+def test_a_slot_is_waited_for(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int, what: Full
+) -> None:
+    """Row 7: whichever of its messages the server refuses with, a slot that gets free is taken."""
+    with filled(fault_server, what) as free:
+        database = make_database(fault_server.url(ORDINARY), pool_size=pool_size)
+        Timer(0.3, free).start()
+        assert ask(database) == 1
+        database.close()
+
+
+@pytest.mark.parametrize("what", Full)
+def test_a_full_server_ends_in_a_typed_error(
+    make_database: Callable[..., Database],
+    fault_server: PostgresServer,
+    what: Full,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 7: by the deadline, so that 503 with Retry-After can be answered."""
+    with filled(fault_server, what):
+        database = make_database(fault_server.url(ORDINARY))
+        began = time.monotonic()
+        with pytest.raises(SaturatedError) as caught, database.invocation(1500):
+            ask(database)
+        noticed(7, time.monotonic() - began, 1.5)
+    assert caught.value.retry_after_s >= 1
+
+
+# --- 2: starting up ---
+
+
+def test_a_server_that_comes_back_is_waited_for(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int
+) -> None:
+    """Rows 1 and 2: connections are refused, then answered with 57P03, and then taken."""
+    database = make_database(fault_server.url(), pool_size=pool_size)
+    ask(database)
+    fault_server.stop("immediate")
+    starter = Timer(0.3, fault_server.start)
+    starter.start()
+    assert ask(database) == 1
+    starter.join()
+
+
+# --- 13: nobody, or nobody who answers ---
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port where the kernel takes connections and nobody accepts them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def unreachable() -> Iterator[int]:
+    """A port whose queue is full: a SYN is not answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for client in waiting:
+            client.setblocking(False)  # noqa: FBT003 - the socket's own signature
+            client.connect_ex(address)
+        yield address[1]
+        for client in waiting:
+            client.close()
+
+
+@pytest.mark.parametrize("listener", ["deaf", "unreachable"])
+def test_one_deadline_covers_the_connect(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    request: pytest.FixtureRequest,
+    listener: str,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 13: a SYN without answer, and a connection that nobody serves."""
+    port = request.getfixturevalue(listener)
+    database = make_database(postgres.url().replace(f":{postgres.port}/", f":{port}/"), connect_timeout_s=CONNECT_S)
+    began = time.monotonic()
+    with pytest.raises(UnavailableError):
+        ask(database)
+    noticed(13, time.monotonic() - began, CONNECT_S)
+
+
+@pytest.mark.parametrize("after_bytes", [0, 1, 5, 30, 100, 200, 400])
+@pytest.mark.parametrize("direction", Direction)
+def test_one_deadline_covers_the_login(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    proxy: Proxy,
+    direction: Direction,
+    after_bytes: int,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 13: whatever byte of the login the server, or the way to it, stops at."""
+    proxy.faults = lambda _number: [Fault(Action.STOP, direction, after_bytes=after_bytes)]
+    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    database = make_database(url, connect_timeout_s=CONNECT_S, default_timeout_s=2 * CONNECT_S, silence_s=CONNECT_S / 2)
+    began = time.monotonic()
+    with pytest.raises(UnavailableError):
+        ask(database)
+    noticed(13, time.monotonic() - began, 2 * CONNECT_S + database.settings.reserve_s)
+
+
+@pytest.mark.parametrize("after_bytes", [0, 1, 100, 800])
+def test_one_deadline_covers_tls(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    tmp_path: Path,
+    after_bytes: int,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 13: the handshake stops at any byte."""
+    authority = Authority(tmp_path)
+    with TlsFront(postgres.port, authority.certificate("localhost")) as front, Proxy(front.port) as proxy:
+        proxy.faults = lambda _number: [Fault(Action.STOP, after_bytes=after_bytes)]
+        url = postgres.url().replace(f"127.0.0.1:{postgres.port}", f"localhost:{proxy.port}")
+        database = make_database(url, tls=Tls.VERIFY_FULL, tls_ca=str(authority.file), connect_timeout_s=CONNECT_S)
+        began = time.monotonic()
+        with pytest.raises(UnavailableError):
+            ask(database)
+        noticed(13, time.monotonic() - began, CONNECT_S)
+
+
+def test_the_deadline_of_the_invocation_is_shorter(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    deaf: int,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 13: a connect never takes longer than the invocation has left."""
+    database = make_database(postgres.url().replace(f":{postgres.port}/", f":{deaf}/"), reserve_s=0.5)
+    began = time.monotonic()
+    with pytest.raises(UnavailableError), database.invocation(1500):
+        ask(database)
+    noticed(13, time.monotonic() - began, 1.5)
+
+
+# --- 9 and 10: another writer ---
+
+
+def test_a_server_that_takes_no_writes_is_left(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int
+) -> None:
+    """Row 9: 25006 discards the connection; the work is repeated until the server takes writes again."""
+    run(fault_server, "create table if not exists written (n int)")
+    run(fault_server, "truncate written")
+    database = make_database(fault_server.url(), pool_size=pool_size, max_attempts=100)
+    ask(database)
+    make_read_only(fault_server)
+    with pytest.raises(ReadOnlyError), database.transaction() as connection:
+        connection.execute(text("insert into written values (1)"))
+    Timer(0.3, lambda: make_read_only(fault_server, read_only=False)).start()
+
+    def work(connection: Connection) -> None:
+        connection.execute(text("insert into written values (1)"))
+
+    database.run_transaction(work)
+    assert run(fault_server, "select count(*) from written") == [(1,)]
+
+
+def test_a_promoted_standby_is_found_by_name(
+    make_database: Callable[..., Database], fault_server: PostgresServer, tmp_path: Path, pool_size: int
+) -> None:
+    """Rows 9 and 10: the writer goes, its name moves to the standby; the next work goes there without an error."""
+    run(fault_server, "create table if not exists moved (n int)")
+    with standby_of(fault_server, tmp_path / "standby") as standby:
+        lsn = run(fault_server, "select pg_current_wal_lsn()::text")[0][0]
+        wait_until(
+            lambda: run(standby, "select pg_last_wal_replay_lsn() >= %(lsn)s::text::pg_lsn", lsn=lsn) == [(True,)]
+        )
+        resolver = Resolver(localhost=("127.0.0.1", fault_server.port))
+        with resolver.installed():
+            database = make_database(fault_server.url(), pool_size=pool_size, host="localhost", max_attempts=100)
+            ask(database)
+            fault_server.stop("immediate")
+            promote(standby)
+            resolver.names["localhost"] = ("127.0.0.1", standby.port)
+            database.run_transaction(lambda connection: connection.execute(text("insert into moved values (1)")))
+            database.close()
+        assert run(standby, "select count(*) from moved") == [(1,)]
+    fault_server.start()
+
+
+def test_a_name_that_still_means_the_standby_is_resolved_again(
+    make_database: Callable[..., Database], fault_server: PostgresServer, tmp_path: Path, pool_size: int
+) -> None:
+    """Rows 9 and 10: 25006 from a standby; each reconnect asks the name again, until it means the writer."""
+    run(fault_server, "create table if not exists moved (n int)")
+    with standby_of(fault_server, tmp_path / "standby") as standby:
+        resolver = Resolver(localhost=("127.0.0.1", standby.port))
+        with resolver.installed():
+            database = make_database(fault_server.url(), pool_size=pool_size, host="localhost", max_attempts=100)
+
+            def move() -> None:
+                resolver.names["localhost"] = ("127.0.0.1", fault_server.port)
+
+            Timer(0.3, move).start()
+            database.run_transaction(lambda connection: connection.execute(text("insert into moved values (2)")))
+            database.close()
+    assert len(resolver.asked) >= 2
+    assert run(fault_server, "select count(*) from moved where n = 2") == [(1,)]
+    run(fault_server, "truncate moved")
+
+
+def test_a_read_only_transaction_is_the_borrowers_own(proxied: Database, proxy: Proxy) -> None:
+    """Row 9: who asked for a read-only transaction and writes keeps the connection and hears of it."""
+    connections = proxy.traffic().connections
+    with pytest.raises(ReadOnlyError), proxied.autocommit() as connection:
+        connection.execution_options(postgresql_readonly=True).execute(text("create table never (n int)"))
+    assert proxy.traffic().connections - connections <= 1
+
+
+# --- 5 and 6: the server ends a statement or a session ---
+
+
+def test_a_statement_that_takes_too_long_keeps_its_connection(
+    proxied: Database, proxy: Proxy, noticed: Callable[[int, float, float], None]
+) -> None:
+    """Row 6: 57014 comes before the deadline, as a typed error; the session serves on."""
+    bound_s = 1.0
+    with proxied.autocommit() as connection:
+        connection.execute(text("select 1"))
+    connections = proxy.traffic().connections
+    began = time.monotonic()
+    with (
+        pytest.raises(DeadlineExceededError),
+        proxied.invocation((bound_s + proxied.settings.reserve_s) * 1000),
+        proxied.transaction() as connection,
+    ):
+        connection.execute(text("select pg_sleep(5)"))
+    noticed(6, time.monotonic() - began, bound_s)
+    ask(proxied)
+    if proxied.settings.pool_size:
+        assert proxy.traffic().connections == connections
+
+
+@pytest.mark.parametrize("pause_s", [0.6])
+def test_a_transaction_that_idles_is_ended(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    pool_size: int,
+    pause_s: float,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 5: 25P03 frees its locks in time; the handler hears of it by a typed error at its next statement."""
+    run(postgres, "create table if not exists idled (n int)")
+    database = make_database(
+        postgres.url(), pool_size=pool_size, idle_in_transaction_s=pause_s, application_name="idled"
+    )
+    with pytest.raises(ConnectionLostError), database.transaction() as connection:
+        connection.execute(text("lock table idled"))
+        held_s = wait_until(lambda: not run(postgres, "select 1 from pg_locks where relation = 'idled'::regclass"))
+        connection.execute(text("select 1"))
+    noticed(5, held_s, pause_s + 0.2)
+    assert ask(database) == 1
+
+
+def test_a_role_that_may_not_use_all_this_still_works(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int
+) -> None:
+    """Rows 3 and 21: nothing of it needs a privilege."""
+    url = ordinary_url(fault_server)
+    database = make_database(url, pool_size=pool_size)
+    run(fault_server, "drop table if exists owned")
+    with database.transaction() as connection:
+        connection.execute(text("create table owned (n int)"))
+    with Proxy(fault_server.port) as proxy:
+        database = make_database(url.replace(f":{fault_server.port}/", f":{proxy.port}/"), pool_size=pool_size)
+        with pytest.raises(ConnectionLostError), database.transaction() as connection:
+            connection.execute(text("insert into owned values (1)"))
+            proxy.inject(Fault(Action.SWALLOW, Direction.TO_SERVER))
+        database.close()
+    assert run(fault_server, "select count(*) from owned") == [(0,)]
