@@ -9,7 +9,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test versions check build artefact format tables lock clean
+.PHONY: help run test torture versions check build artefact format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ run: $(VENV)/.installed ## Run everything on this machine and serve on 127.0.0.1
 
 test: $(VENV)/.installed ## Run all tests
 	@$(BIN)/python -m pytest $(MARKERS)
+
+torture: $(VENV)/.installed ## Cut 1,000 connections at random bytes and compare what was told with what was done
+	@$(BIN)/python -m bench.torture --result bench/torture.json
 
 # Each supported Python that is here, in an environment of its own.
 versions: $(VENV)/.installed ## Run the fast tests under the other supported Pythons

@@ -13,8 +13,9 @@ from db import wire
 from db.deadline import Deadline
 from db.server_errors import DisconnectedError
 
-KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""Seconds until the first probe, between probes, and how many go unanswered; where the system knows them."""
+WATCH = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
+"""How the kernel notices that the other machine is gone: seconds until the first probe and between probes, how many may
+go unanswered, and for how many milliseconds what was sent. Where the system knows these."""
 
 
 A_DAY_S = 86400.0
@@ -97,7 +98,7 @@ def _connected(address: Address, deadline: Deadline) -> socket.socket:
 def _configure(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in KEEPALIVE.items():
+    for name, value in WATCH.items():
         if option := getattr(socket, name, None):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 

@@ -16,7 +16,14 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from db import CommitUnknownError, SlotwiseError, UnavailableError, sqlstate
 from handlers.refusals import Flaw, RefusedError
-from records.errors import DuplicateNameError, NotAllowedError, NotFoundError, RecordsError, StaleVersionError
+from records.errors import (
+    DuplicateNameError,
+    KeyReusedError,
+    NotAllowedError,
+    NotFoundError,
+    RecordsError,
+    StaleVersionError,
+)
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -25,6 +32,7 @@ STATUS_BY_TYPE: dict[type[Exception], HTTPStatus] = {
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFoundError: HTTPStatus.NOT_FOUND,
     DuplicateNameError: HTTPStatus.CONFLICT,
+    KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotAllowedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StaleVersionError: HTTPStatus.PRECONDITION_FAILED,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -17,9 +17,10 @@ from handlers import cursor as cursors
 from handlers.documentation import OF_A_BODY, answers
 from handlers.environment import database, entry_point, logger
 from handlers.http import Api, allow_only
+from handlers.idempotency import IdempotencyKey, run_once
 from handlers.models import MAX_PAGE, CreatedRecords, NewRecord, NewRecords, RecordList
 from handlers.refusals import Flaw, RefusedError, malformed
-from records import NAME_MAX_LENGTH, Record
+from records import NAME_MAX_LENGTH, Key, Record
 
 JSON = "application/json"
 BIGINT_MAX = 2**63 - 1
@@ -34,18 +35,18 @@ router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotat
 
 
 @router.post("/records", responses=answers(HTTPStatus.CREATED, Record, *OF_A_BODY, HTTPStatus.CONFLICT))
-def create(new: NewRecord) -> Response[Record]:
+def create(new: NewRecord, key: IdempotencyKey = None) -> Response[Record]:
     """Create a record."""
     draft = new.draft()
-    record = database.run_transaction(lambda connection: records.create(connection, draft))
+    record = run_once(database, key, new, Record, lambda connection: records.create(connection, draft))
     return _answer(record, HTTPStatus.CREATED, Location=f"records/{record.id}")
 
 
 @router.post("/records/batch", responses=answers(HTTPStatus.CREATED, CreatedRecords, *OF_A_BODY, HTTPStatus.CONFLICT))
-def create_many(new: NewRecords) -> Response[CreatedRecords]:
+def create_many(new: NewRecords, key: IdempotencyKey = None) -> Response[CreatedRecords]:
     """Create up to 500 records in one transaction: all of them or none."""
     drafts = [item.draft() for item in new.items]
-    created = database.run_transaction(lambda connection: records.create_many(connection, drafts))
+    created = run_once(database, key, new, list[Key], lambda connection: records.create_many(connection, drafts))
     return Response(HTTPStatus.CREATED, JSON, CreatedRecords(items=created))
 
 

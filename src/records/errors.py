@@ -19,3 +19,7 @@ class NotAllowedError(RecordsError):
 
 class StaleVersionError(RecordsError):
     """The record has changed since the client read it."""
+
+
+class KeyReusedError(RecordsError):
+    """An idempotency key was used before, for something else."""

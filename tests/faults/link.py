@@ -35,6 +35,8 @@ class Link(threading.Thread):
         self._recent = b""
         self._waiting_for_text: list[Fault] = []
         self._flights = self._bursts = 0
+        self.strikes = 0
+        """How many faults have struck."""
         self._arm(faults)
 
     # --- for the test ---
@@ -193,6 +195,7 @@ class Link(threading.Thread):
 
     def _strike(self, action: Action) -> bool:
         """Do what concerns the whole link; say whether nothing may pass any more."""
+        self.strikes += 1
         if action is Action.SWALLOW:
             self._swallowing = True
         elif action in ENDINGS:

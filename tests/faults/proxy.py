@@ -62,6 +62,10 @@ class Proxy:
         """Return what has gone over all connections so far."""
         return sum((link.traffic() for link in list(self.links)), Traffic())
 
+    def strikes(self) -> int:
+        """Return how many faults have struck so far."""
+        return sum(link.strikes for link in list(self.links))
+
     def live(self) -> list[Link]:
         """Return the connections that have not ended."""
         return [link for link in list(self.links) if link.is_alive()]

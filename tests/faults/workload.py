@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from db import Database, DatabaseSettings
 from db.lifecycle import Lifecycle
@@ -41,6 +41,24 @@ def hold(database: Database, name: str, seconds: float) -> int:
     return value
 
 
+def count_up(database: Database, worker: int, number: int) -> str:
+    """Note the operation and count it twice, for the worker and for all, in one transaction; say what is told of it."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            text("insert into torture_ledger values (:worker, :number)"), {"worker": worker, "number": number}
+        )
+        count = text("update torture_counters set value = value + 1 where worker = :worker")
+        connection.execute(count, {"worker": worker})
+        connection.execute(count, {"worker": -1})
+
+    try:
+        database.run_transaction(work)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the judge wants to know
+        return type(error).__name__
+    return "acknowledged"
+
+
 def fail(_database: Database) -> None:
     """Do what handlers sometimes do."""
     raise ValueError("as asked")
@@ -57,7 +75,7 @@ def after_restore(database: Database) -> float:
     return random.random()  # noqa: S311 - the generator that clones would share is the point
 
 
-ALL = (increment, backend, hold, fail, before_snapshot, after_restore)
+ALL = (count_up, increment, backend, hold, fail, before_snapshot, after_restore)
 WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in ALL}
 
 

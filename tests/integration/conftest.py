@@ -108,7 +108,7 @@ def schema(postgres: PostgresServer) -> PostgresServer:
 def no_records(schema: PostgresServer, make_database: Callable[..., Database]) -> PostgresServer:
     """The schema without a row, its ids beginning at 1."""
     with make_database(schema.url(), pool_size=0).transaction() as connection:
-        connection.execute(text("truncate records restart identity"))
+        connection.execute(text("truncate records, idempotency_keys restart identity"))
     return schema
 
 

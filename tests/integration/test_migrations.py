@@ -59,7 +59,7 @@ def catalog(connection: Connection) -> list[tuple[object, ...]]:
 def test_an_empty_database_gets_the_schema(empty: Callable[[], Engine]) -> None:
     """From nothing to the last step."""
     migrations.upgrade(empty())
-    assert tables(empty()) == ["alembic_version", "records"]
+    assert tables(empty()) == ["alembic_version", "idempotency_keys", "records"]
 
 
 def test_migrating_again_changes_nothing(empty: Callable[[], Engine]) -> None:

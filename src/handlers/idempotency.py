@@ -1,0 +1,60 @@
+"""A request that may be sent again: with an Idempotency-Key its work is done once, and its answer is the first one.
+
+https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from aws_lambda_powertools.event_handler.openapi.params import Header
+from pydantic import BaseModel, TypeAdapter
+from sqlalchemy import Connection
+
+import records
+from db import Database
+from records import KEY_MAX_LENGTH
+
+Result = TypeVar("Result")
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="idempotency-key",
+        min_length=1,
+        max_length=KEY_MAX_LENGTH,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Of the client's choice, new for each request and the same when it is sent again within 24 hours.",
+    ),
+]
+
+
+def run_once(
+    database: Database,
+    key: str | None,
+    request: BaseModel,
+    result_type: type[Result],
+    work: Callable[[Connection], Result],
+) -> Result:
+    """Return what `work` returns, committed; what it returned the first time where `key` came with this request before.
+
+    Raise records.KeyReusedError where it came with another.
+    """
+    if key is None:
+        return database.run_transaction(work)
+    result = TypeAdapter(result_type)
+
+    def once(connection: Connection) -> Result:
+        first = records.claim(connection, key, _fingerprint(request))
+        if first is not None:
+            return result.validate_json(first)
+        done = work(connection)
+        records.keep(connection, key, result.dump_json(done).decode())
+        return done
+
+    return database.run_transaction(once)
+
+
+def _fingerprint(request: BaseModel) -> bytes:
+    """Return what tells requests apart: kind and content, whatever the spelling of its JSON."""
+    return hashlib.sha256(f"{type(request).__name__} {request.model_dump_json()}".encode()).digest()
