@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.fleet.pooler import pgbouncer
 from bench.fleet.scenarios import Scenario
-from bench.fleet.server import Seen, Watch, cpu_s, machine_idle_s, start
+from bench.fleet.server import Cpu, Seen, Watch, machine_idle_s, start
 from bench.fleet.service import Answer, serve
 from local.postgres import PostgresServer
 
@@ -73,8 +73,8 @@ def measure(scenario: Scenario, strategy: str, tick: Tick) -> Run:
         directory.chmod(0o755)
         server = start(directory, scenario)
         try:
-            with _front(directory, server, scenario, strategy) as (port, pids):
-                return _measured(server, scenario, strategy, port, pids, tick)
+            with _front(directory, server, scenario, strategy) as (port, in_front):
+                return _measured(server, scenario, strategy, port, in_front, tick)
         finally:
             server.stop("immediate")
 
@@ -83,16 +83,16 @@ def measure(scenario: Scenario, strategy: str, tick: Tick) -> Run:
 def _front(
     directory: Path, server: PostgresServer, scenario: Scenario, strategy: str
 ) -> Iterator[tuple[int, Sequence[int]]]:
-    """Give the port that the environments connect to, and the processes whose work counts as the server's."""
+    """Give the port that the environments connect to, and the processes in front whose work counts as the server's."""
     if strategy != "pgbouncer":
-        yield server.port, [server.pid]
+        yield server.port, []
         return
     with pgbouncer(directory, server, scenario) as (port, pid):
-        yield port, [server.pid, pid]
+        yield port, [pid]
 
 
 def _measured(
-    server: PostgresServer, scenario: Scenario, strategy: str, port: int, pids: Sequence[int], tick: Tick
+    server: PostgresServer, scenario: Scenario, strategy: str, port: int, in_front: Sequence[int], tick: Tick
 ) -> Run:
     urls = {role: f"postgresql://{role}:{server.password}@127.0.0.1:{port}/postgres" for role in scenario.functions}
     ours, theirs = multiprocessing.Pipe()
@@ -101,11 +101,11 @@ def _measured(
     process.start()
     ours.recv()
     with Watch(server, list(scenario.functions)) as watch:
-        before_s, began, idle_before_s = sum(cpu_s(pid) for pid in pids), time.monotonic(), machine_idle_s()
+        cpu, began, idle_before_s = Cpu(server, in_front), time.monotonic(), machine_idle_s()
         ours.send("go")
-        with _disturbed(server, scenario):
+        with _disturbed(cpu, scenario):
             answers = _wait(ours, tick)
-        used_s = sum(cpu_s(pid) for pid in pids) - before_s
+        used_s = cpu.used_s()
         machine_idle = (machine_idle_s() - idle_before_s) / (time.monotonic() - began) / (os.cpu_count() or 1)
     process.join()
     return Run(scenario.name, strategy, answers, watch.seen, dict(watch.logins), used_s, machine_idle)
@@ -120,12 +120,12 @@ def _wait(report: Any, tick: Tick) -> list[Answer]:  # noqa: ANN401 - a Connecti
 
 
 @contextlib.contextmanager
-def _disturbed(server: PostgresServer, scenario: Scenario) -> Iterator[None]:
+def _disturbed(cpu: Cpu, scenario: Scenario) -> Iterator[None]:
     """Restart the server in the middle, where the scenario says so."""
     if scenario.restart_at_s is None:
         yield
         return
-    timer = threading.Timer(scenario.restart_at_s, server.restart)
+    timer = threading.Timer(scenario.restart_at_s, cpu.restart)
     timer.start()
     yield
     timer.join()

@@ -100,7 +100,27 @@ class Watch:
                 self.logins[kind] += 1
 
 
-def cpu_s(pid: int) -> float:
+class Cpu:
+    """CPU seconds of a server, restarts included, and of what is in front of it."""
+
+    def __init__(self, server: PostgresServer, others: Sequence[int]) -> None:
+        self._server, self._others = server, others
+        self._before_s = self._now_s()
+
+    def restart(self) -> None:
+        """Restart the server without losing what it has used."""
+        self._before_s -= _cpu_s(self._server.pid)
+        self._server.restart()
+
+    def used_s(self) -> float:
+        """Return what was used since this was made."""
+        return self._now_s() - self._before_s
+
+    def _now_s(self) -> float:
+        return _cpu_s(self._server.pid) + sum(_cpu_s(pid) for pid in self._others)
+
+
+def _cpu_s(pid: int) -> float:
     """Return the CPU seconds of a process, its living children and those it has buried."""
     own = _stat(pid)
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
