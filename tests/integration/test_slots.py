@@ -112,7 +112,8 @@ def test_a_slot_that_others_need_is_given_back_with_the_borrow(
 ) -> None:
     """Above the high-water mark the connection is closed on return, and the reason is told."""
     take(SLOTS - 2)
-    work(environment())
+    database = environment(lease_s=30)
+    work(database)
     assert [borrow.slots.released for borrow in facts] == ["slots needed"]
     assert (facts[0].slots.used, facts[0].slots.usable) == (SLOTS - 1, SLOTS)
     wait_until(lambda: connected(server) == SLOTS - 2)
