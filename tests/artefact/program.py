@@ -8,6 +8,7 @@ import json
 import pkgutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 PACKAGES = ("db", "handlers", "migrations", "monitor", "records")
@@ -50,6 +51,24 @@ def import_all(_job: dict[str, Any]) -> list[str]:
         if name != "migrations.env"
     ]
     return [str(importlib.import_module(name).__file__) for name in found]
+
+
+def load(job: dict[str, Any]) -> dict[str, Any]:
+    """Import a handler, invoke it; return the modules that there were after each, and the megabytes in memory then."""
+    handler = handler_of(job["handler"])
+    imported = sorted(sys.modules)
+    answers = [handler(event, Context())["statusCode"] for event in job["events"]]
+    carried = [name for name in sys.modules if str(getattr(sys.modules[name], "__file__", "")).startswith(sys.path[0])]
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    resident_mb = int(status["VmRSS"].split()[0]) / 1024
+    invoked = sorted(sys.modules)
+    return {
+        "imported": imported,
+        "invoked": invoked,
+        "carried": len(carried),
+        "answers": answers,
+        "resident_mb": resident_mb,
+    }
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from artefact import cache, runtime
+from artefact.contents import OURS
 from artefact.runtime import PLATFORMS, VERSION
 from tests.artefact.building import ROOT, build
 
@@ -63,7 +64,7 @@ def test_every_module_has_bytecode_that_is_never_checked(artefact: Path) -> None
     assert {path.read_bytes()[4:8] for path in compiled} == {b"\x01\x00\x00\x00"}
     assert len({path.read_bytes()[:4] for path in compiled}) == 1
     sources = {path.relative_to(artefact).parts[0] for path in artefact.rglob("*.py")}
-    assert sources == {"db", "handlers", "migrations", "monitor", "records"}
+    assert sources == set(OURS)
     for path in artefact.rglob("*.py"):
         assert (path.parent / "__pycache__" / f"{path.stem}.cpython-{VERSION.replace('.', '')}.pyc").exists()
 

@@ -1,0 +1,87 @@
+"""What a start loads, out of the artefact: no module that no function needs comes back unnoticed."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.postgres import PostgresServer
+from local.serving import Server
+from tests.artefact.conftest import Run
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+EVENTS = Path(__file__).parents[2] / "events"
+MOST_MODULES = 330
+"""Out of the artefact, after the first answer."""
+MOST_MEMORY_MB = 96
+"""Resident after the first answer; the smallest function has 128."""
+
+NEVER = {
+    "alembic",
+    "asn1crypto",
+    "asyncio",
+    "aws_lambda_powertools.event_handler.appsync",
+    "aws_xray_sdk",
+    "dateutil",
+    "importlib.metadata",
+    "mako",
+    "pydantic.v1",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.dialects.postgresql.psycopg2",
+    "sqlalchemy.orm",
+}
+"""What neither the import of a handler nor its first answer needs."""
+SDK = {"boto3", "botocore.session", "s3transfer", "urllib3"}
+"""Wanted where a secret is fetched from the API, and nowhere else."""
+
+
+@pytest.fixture
+def extension(postgres: PostgresServer) -> Iterator[dict[str, str]]:
+    """The Secrets extension, as far as a function asks it; yields the variables that lead there."""
+    login = {"username": "postgres", "password": postgres.password, "host": "127.0.0.1", "port": postgres.port}
+    answer = {"SecretString": json.dumps(login), "VersionId": "one"}
+
+    def serve(_environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(answer).encode()]
+
+    with Server(serve) as server:
+        yield {
+            "AWS_LAMBDA_FUNCTION_NAME": "slotwise",
+            "AWS_SESSION_TOKEN": "none",
+            "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(server.port),
+            "PYDANTIC_DISABLE_PLUGINS": "__all__",
+        }
+
+
+def event(name: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads((EVENTS / name).read_text())
+
+
+@pytest.mark.parametrize(
+    ("function", "sample", "never"),
+    [("health", "health/get.json", NEVER | {"pydantic"}), ("records", "records/list.json", NEVER)],
+)
+def test_a_start_loads_what_it_needs_and_no_more(
+    run: Run, extension: dict[str, str], function: str, sample: str, never: set[str]
+) -> None:
+    """After the import and after the first answer; the SDK not at all where the extension has the secret."""
+    run("invoke", {"migrates": True, "invocations": []})
+    found = run("load", {"handler": f"handlers.{function}.handler", "events": [event(sample)]}, **extension)
+    assert found["answers"] == [200]
+    assert (never | SDK).intersection(found["invoked"]) == set()
+    assert found["carried"] <= MOST_MODULES
+    assert found["resident_mb"] < MOST_MEMORY_MB
+
+
+def test_the_sdk_is_loaded_where_a_secret_is_fetched_and_not_before(run: Run) -> None:
+    """Without the extension: importing a handler does without it still."""
+    found = run("load", {"handler": "handlers.health.handler", "events": [event("health/get.json")]})
+    assert found["answers"] == [200]
+    assert SDK.intersection(found["imported"]) == set()
+    assert "boto3" in found["invoked"]
+    assert found["resident_mb"] < MOST_MEMORY_MB
