@@ -10,6 +10,8 @@ import pytest
 from db import Database, DatabaseSettings, Tls
 from local.postgres import PostgresServer
 
+pytest_plugins = ["tests.canary"]
+
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:

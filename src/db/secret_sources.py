@@ -4,7 +4,9 @@ Always asks with an explicit stage. boto3 is imported at the first need: where t
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -59,7 +61,8 @@ class ApiSource:
 
         cause: Exception | None = None
         try:
-            content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
+            with _quiet_sdk():
+                content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
         except (BotoCoreError, ClientError) as error:
             code, cause = _code(error), without_frames(error)
             if code == MISSING and stage is not Stage.CURRENT:
@@ -83,6 +86,18 @@ class ApiSource:
             retries={"total_max_attempts": 2, "mode": "standard"},
         )
         return self._session.client("secretsmanager", config=config)
+
+
+@contextmanager
+def _quiet_sdk() -> Iterator[None]:
+    """Keep botocore from logging what it sends and gets: at DEBUG that is our session token and the secret itself."""
+    logger = logging.getLogger("botocore")
+    before = logger.level
+    logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _code(error: Exception) -> str:

@@ -5,6 +5,7 @@ the imports (db.lifecycle), and a function starts also while the database is awa
 start with ConfigurationError, which names the variable.
 """
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -24,6 +25,8 @@ Event = dict[str, Any]
 Answer = dict[str, Any]
 Handler = Callable[[Event, LambdaContext], Answer]
 
+# At DEBUG, which Lambda can give to every library, Powertools logs what it hands to a route: clients' values.
+logging.getLogger("aws_lambda_powertools").setLevel(logging.INFO)
 logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 telemetry = Telemetry(metrics, logger)

@@ -16,9 +16,10 @@ import trustme
 
 from db import Database, DatabaseSettings, UnreachableError
 from local.postgres import PostgresServer
+from tests.canary import PASSWORD
 from tests.faults.tls import SSL_REQUEST, Authority, TlsFront
 
-USER, PASSWORD = "canary-user", "canary-password"
+USER = "canary-user"
 HOST = "localhost"
 TLS_RECORDS = {20, 21, 22}
 """ChangeCipherSpec, Alert and Handshake: what a client sends before it trusts; 23 is application data."""

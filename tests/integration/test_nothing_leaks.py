@@ -17,9 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import Database, DatabaseSettings, SlotwiseError, Tls
 from local.postgres import PostgresServer
-
-VALUE = "canary-value-that-must-not-be-seen"
-PASSWORD = "canary-password-that-must-not-be-seen"
+from tests.canary import PASSWORD, VALUE
 
 
 class Hidden:

@@ -1,5 +1,6 @@
 """Secrets Manager throttled, slow, away or talking junk: what is warm goes on, and what is new is told so in time."""
 
+import logging
 import time
 import traceback
 
@@ -7,6 +8,7 @@ import pytest
 
 from db import SecretError
 from local.secrets_manager import REGION
+from tests.canary import VALUE, holds_a_word
 from tests.rotation.conftest import Application, who
 from tests.rotation.trouble import JUNK_SECRET, TROUBLES, Answering
 
@@ -81,3 +83,14 @@ def test_a_refused_login_while_secrets_manager_is_away_ends_in_time(application:
         who(database)
     assert time.monotonic() - began < 2.0 + MARGIN_S
     assert application.reads() <= 2
+
+
+def test_the_sdk_logs_neither_the_secret_nor_our_token(
+    application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lambda's log level DEBUG is the root logger's: botocore would write the answer, and the headers that it signs."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", f"{VALUE}-token")
+    caplog.set_level(logging.DEBUG)
+    assert who(application.environment()) == application.user
+    assert not holds_a_word(caplog.text.encode())
+    assert logging.getLogger("botocore").level == logging.NOTSET, "what others do with the SDK is theirs to log"
