@@ -5,8 +5,7 @@ Always asks with an explicit stage. boto3 is imported at the first need: where t
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -61,8 +60,7 @@ class ApiSource:
 
         cause: Exception | None = None
         try:
-            with _quiet_sdk():
-                content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
+            content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
         except (BotoCoreError, ClientError) as error:
             code, cause = _code(error), without_frames(error)
             if code == MISSING and stage is not Stage.CURRENT:
@@ -78,6 +76,7 @@ class ApiSource:
         import boto3  # noqa: PLC0415 - as above
         from botocore.config import Config  # noqa: PLC0415 - as above
 
+        _quiet_sdk()
         self._session = self._session or boto3.Session()
         wait_s = max(0.1, within_s / 2)
         config = Config(
@@ -88,16 +87,14 @@ class ApiSource:
         return self._session.client("secretsmanager", config=config)
 
 
-@contextmanager
-def _quiet_sdk() -> Iterator[None]:
-    """Keep botocore from logging what it sends and gets: at DEBUG that is our session token and the secret itself."""
+def _quiet_sdk() -> None:
+    """Keep botocore from logging what it sends and gets: at DEBUG that is our session token and the secret itself.
+
+    Lambda's log level DEBUG is every logger's. Who gives botocore's a level of its own has decided otherwise.
+    """
     logger = logging.getLogger("botocore")
-    before = logger.level
-    logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
 
 
 def _code(error: Exception) -> str:
