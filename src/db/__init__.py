@@ -23,7 +23,7 @@ from db.fixed import FixedCredentials
 from db.iam import IamCredentials
 from db.identity import Credentials, Login
 from db.masking import Secret
-from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat, Slots
+from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat, Slots, SlowStatement
 from db.secret import SecretCredentials
 from db.settings import DatabaseSettings, Tls, is_local
 
@@ -54,6 +54,7 @@ __all__ = [
     "SecretError",
     "Slots",
     "SlotwiseError",
+    "SlowStatement",
     "Tls",
     "UnavailableError",
     "UnreachableError",

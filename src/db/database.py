@@ -1,15 +1,17 @@
 """Database: lends connections, takes them back, and says what happened. Built outside the handler, used inside."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from db.borrows import Borrows
 from db.checkin import expire_on_return
+from db.comment import comment
 from db.connector import Connector
 from db.credentials import credentials_from
 from db.deadline import Deadline
@@ -19,14 +21,16 @@ from db.failures import borrowing, kind_of
 from db.identity import Credentials
 from db.lasting import LastingConnection
 from db.member import Member
-from db.observation import Borrow, Observer, PoolState, Repeat, Silence
+from db.observation import Borrow, Observer, PoolState, Repeat, Silence, SlowStatement
 from db.retry import repeat, wait_for_server_s, wait_for_work_s
-from db.settings import DatabaseSettings
+from db.settings import DatabaseSettings, Switch
+from db.slow import plan_of, watch
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 Result = TypeVar("Result")
+NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
 class Database:
@@ -38,6 +42,7 @@ class Database:
         self.settings = settings
         self.observer = Silence() if observer is None else observer
         self._invocation: Deadline | None = None
+        self._comment = ""
         self._borrows = Borrows(settings.pool_size)
         self._member = Member(settings, self.deadline)
         self._credentials = credentials or credentials_from(settings)
@@ -47,7 +52,11 @@ class Database:
     def engine(self) -> Engine:
         """The engine behind the borrows; for Alembic and tools."""
         member, connector = self._member, self._connector
-        engine = build_engine(self.settings.pool_size, lambda: member.with_slot(self._connect), self.deadline)
+        engine = build_engine(
+            self.settings.pool_size, lambda: member.with_slot(self._connect), self.deadline, lambda: self._comment
+        )
+        if self.settings.slow_statement_ms:
+            watch(engine, self.settings.slow_statement_ms, self.observer.slow)
         member.attach(engine, lambda: connector.takes_parameters)
         expire_on_return(engine, self._credentials.has_expired)
         return engine
@@ -72,16 +81,17 @@ class Database:
         return self._invocation or Deadline.after(self.settings.default_timeout_s)
 
     @contextmanager
-    def invocation(self, remaining_ms: float) -> Iterator[None]:
+    def invocation(self, remaining_ms: float, tags: Mapping[str, str] = NO_TAGS) -> Iterator[None]:
         """Bound everything inside by an invocation that has `remaining_ms` left, less the reserve.
 
-        At its end, whatever was borrowed and not given back is taken back.
+        At its end, whatever was borrowed and not given back is taken back. Its statements carry `tags` as a comment.
         """
         self._invocation = Deadline.after(remaining_ms / 1000 - self.settings.reserve_s)
+        self._comment = comment(tags) if self.settings.sql_comments is Switch.ON else ""
         try:
             yield
         finally:
-            self._invocation = None
+            self._invocation, self._comment = None, ""
             self._take_back()
 
     @contextmanager
@@ -165,6 +175,11 @@ class Database:
         self.close()
         self._connector.forget()
         self._member.forget()
+
+    def plan_of(self, slow: SlowStatement) -> list[str]:
+        """Return the plan that PostgreSQL has for the statement, without running it: a line a node, and no value."""
+        with self.transaction() as connection:
+            return plan_of(connection, slow.statement)
 
     def close(self) -> None:
         """Close every idle connection; the next borrow opens a new one."""

@@ -15,10 +15,15 @@ from db.deadline import Deadline
 from db.lasting import LastingConnection
 
 
-def build_engine(pool_size: int, connect: Callable[[], LastingConnection], deadline: Callable[[], Deadline]) -> Engine:
+def build_engine(
+    pool_size: int,
+    connect: Callable[[], LastingConnection],
+    deadline: Callable[[], Deadline],
+    comment: Callable[[], str],
+) -> Engine:
     """Return an engine that keeps `pool_size` connections (0: none), opened with `connect`; opens nothing yet.
 
-    Each checkout is bounded by what `deadline` returns then.
+    Each checkout is bounded by what `deadline` returns then, and its statements carry what `comment` does.
     """
     engine = create_engine(
         "postgresql+slotwise://",
@@ -38,7 +43,7 @@ def build_engine(pool_size: int, connect: Callable[[], LastingConnection], deadl
         return connection
 
     def bound(connection: LastingConnection, _entry: ConnectionPoolEntry, _proxy: object) -> None:
-        connection.lend(deadline())
+        connection.lend(deadline(), comment())
 
     event.listen(engine, "do_connect", open_connection)
     event.listen(engine, "checkout", bound)

@@ -54,9 +54,10 @@ class LastingConnection(AttentiveConnection):
         self._transaction_id: int | None = None
         self._wrote_unseen = False
 
-    def lend(self, deadline: Deadline) -> None:
-        """Begin a borrow that ends by `deadline`."""
+    def lend(self, deadline: Deadline, comment: str = "") -> None:
+        """Begin a borrow that ends by `deadline`, and whose statements carry `comment`."""
         self.deadline = deadline
+        self.comment = comment
         self._left_residue = False
 
     # --- a flight that may be sent again ---

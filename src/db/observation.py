@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from db.fingerprint import fingerprint, normalised
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slots:
@@ -68,6 +70,30 @@ class Repeat:
     """How long until then."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowStatement:
+    """A statement that took longer than it may; none of its values."""
+
+    statement: str = field(repr=False)
+    """As it was sent, with placeholders; what is in quotes in it may be a value all the same: show `text`."""
+    duration_ms: float
+    """From sending it until its rows were there, the way included."""
+    rows: int | None = None
+    """How many it returned or changed; None where it does not say."""
+    failure: str | None = None
+    """The SQLSTATE that it ended with, as 57014 at the deadline; None for none."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for all statements that differ in values, or in how many of them there are."""
+        return fingerprint(self.statement)
+
+    @property
+    def text(self) -> str:
+        """The statement with every value left out."""
+        return normalised(self.statement)
+
+
 class Observer(Protocol):
     """Receives the facts, once each, in the borrowing thread; must not raise."""
 
@@ -79,6 +105,9 @@ class Observer(Protocol):
 
     def repeated(self, repeat: Repeat) -> None:
         """Take note of work that is run again."""
+
+    def slow(self, slow: SlowStatement) -> None:
+        """Take note of a statement that took too long."""
 
 
 class Silence:
@@ -92,6 +121,9 @@ class Silence:
 
     def repeated(self, repeat: Repeat) -> None:
         """Forget the repeat."""
+
+    def slow(self, slow: SlowStatement) -> None:
+        """Forget the statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

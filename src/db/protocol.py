@@ -23,6 +23,7 @@ from pg8000.converters import make_params
 from pg8000.core import Context
 
 from db import wire
+from db.comment import commented
 from db.cursor import Cursor
 from db.deadline import Deadline
 from db.dial import Address
@@ -57,6 +58,8 @@ class Connection(Flights):
         self.modes = TransactionModes()
         self.behind_statement: NextRider = nobody
         self.behind_commit: NextRider = nobody
+        self.comment = ""
+        """Sent behind each statement, past every cache that goes by its text."""
         self.login_version: str | None = None
         """Which version of a secret this logged in with; set by who opened it."""
         self._limited_by: Deadline | None = None
@@ -116,11 +119,14 @@ class Connection(Flights):
         if values is None and not (in_front and self.autocommit):
             self._fly_simple(in_front, context)
         else:
-            messages = wire.parse(statement, oids, self._client_encoding) + self._execution(values or ())
+            messages = self._parse(statement, oids) + self._execution(values or ())
             self._fly(in_front, messages, [context])
         if in_front:
             self._limited_by = self.deadline
         return context
+
+    def _parse(self, statement: str, oids: Sequence[int]) -> bytes:
+        return wire.parse(commented(statement, self.comment), oids, self._client_encoding)
 
     def _execution(self, values: Sequence[Any]) -> bytes:
         bound = wire.bind(make_params(self.py_types, values), self._client_encoding)
@@ -148,7 +154,7 @@ class Connection(Flights):
         front = [Context(command) for command in in_front]
         rider = self._statement_rider(in_front)
         behind = [Context(rider.statement if rider else "")] if rider or front else []
-        query = wire.query(context.statement, self._client_encoding)
+        query = wire.query(commented(context.statement, self.comment), self._client_encoding)
         end = _riding(rider) + wire.SYNC if behind else b""
         follower = None if context.stream is not None else self._autocommit_rider()
         self.send(b"".join(map(wire.command, in_front)) + query + end + _following(follower))
@@ -193,7 +199,7 @@ class Connection(Flights):
             yield batch
 
     def _run_batch(self, statement: str, oids: Sequence[int], executions: list[bytes], total: Context) -> None:
-        parse = wire.parse(statement, oids, self._client_encoding)
+        parse = self._parse(statement, oids)
         contexts = [Context(statement) for _ in executions]
         in_front = self._in_front()
         self._fly(in_front, parse + b"".join(executions), contexts)

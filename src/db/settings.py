@@ -42,6 +42,13 @@ class TlsNegotiation(StrEnum):
     DIRECT = "direct"
 
 
+class Switch(StrEnum):
+    """Whether something is done."""
+
+    ON = "on"
+    OFF = "off"
+
+
 Reader = Callable[[str], object]
 """Turns a variable's text into a value; its ValueError says what is allowed."""
 
@@ -149,6 +156,12 @@ class DatabaseSettings:
     """What is done ahead of the first invocation: `secret` fetches it, `connection` connects too, `nothing` waits."""
     graceful_shutdown: bool = _setting("DB_GRACEFUL_SHUTDOWN", default=True, read=_switch)
     """`true` registers an internal extension, so that Lambda says when it ends the environment; `false` does not."""
+    slow_statement_ms: float = _setting("DB_SLOW_STATEMENT_MS", 500.0, _number(float, 0, 900_000))
+    """Milliseconds from which on a statement is logged and counted as slow; 0 for none."""
+    slow_statement_plans: Switch = _setting("DB_SLOW_STATEMENT_PLANS", Switch.OFF, _choice(Switch))
+    """`on`: at the end of the invocation, log a slow statement's plan too, once in each environment. Nothing is run."""
+    sql_comments: Switch = _setting("DB_SQL_COMMENTS", Switch.ON, _choice(Switch))
+    """`on`: each statement carries the ids of request and trace, in sqlcommenter's form."""
     application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")
     """What pg_stat_activity shows; in Lambda the function's name, its version and the environment's id by default."""
 
@@ -189,6 +202,11 @@ class DatabaseSettings:
 def is_local(environ: Mapping[str, str] = os.environ) -> bool:
     """Say whether `sam local` or `make run` runs this: good for conveniences, never a reason to be less careful."""
     return environ.get("AWS_SAM_LOCAL") == "true"
+
+
+def trace_header(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return X-Ray's header of this invocation; None where nothing is traced."""
+    return environ.get("_X_AMZN_TRACE_ID")
 
 
 def _environment_name(environ: Mapping[str, str]) -> str:

@@ -15,7 +15,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from db import Database, DatabaseSettings
 from db.lifecycle import Lifecycle
-from db.settings import lambda_process
+from db.settings import lambda_process, trace_header
+from handlers.invocation import route_of, tags
 from handlers.telemetry import Telemetry
 
 SERVICE = "slotwise"
@@ -44,9 +45,12 @@ def entry_point(handler: Handler) -> Handler:
 
     @wraps(handler)
     def invoke(event: Event, context: LambdaContext) -> Answer:
-        telemetry.invoked(context.function_name)
-        with database.invocation(context.get_remaining_time_in_millis()):
-            return handler(event, context)
+        telemetry.invoked(context.function_name, route_of(event))
+        named = tags(context.aws_request_id, trace_header())
+        with database.invocation(context.get_remaining_time_in_millis(), named):
+            answer = handler(event, context)
+            telemetry.show_plans(database)
+            return answer
 
     measured: Handler = metrics.log_metrics(invoke)
     logged: Handler = logger.inject_lambda_context(measured, clear_state=True)

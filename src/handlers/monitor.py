@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
 from db import Database, sqlstate
+from db.fingerprint import normalised
 from handlers.environment import Answer, Event, database, entry_point, logger, metrics
 from handlers.gauges import Gauges
-from monitor import Session, Survey, Watch, changes_since, end_sessions, sessions_to_end, survey, warnings
+from handlers.telemetry import MAX_TEXT
+from monitor import Changes, Session, Survey, Watch, changes_since, end_sessions, sessions_to_end, survey, warnings
 
 NOT_PERMITTED, NO_SUCH_TABLE = "42501", "42P01"
 
@@ -34,7 +36,7 @@ class Monitor:
         changes, self._last = changes_since(self._last, found, watch), found
         self._gauges.show(found, changes, ended=len(ended))
         wrong = warnings(found, changes, watch)
-        _say(found, wrong, left, ended)
+        _say(found, changes, wrong, _dead(left, ended))
         return {"warnings": wrong, "ended": len(ended)}
 
     def _survey(self, connection: Connection, watch: Watch) -> Survey:
@@ -58,12 +60,16 @@ def _end(connection: Connection, left: list[Session]) -> list[int]:
         return []
 
 
-def _say(found: Survey, wrong: list[str], left: list[Session], ended: list[int]) -> None:
+def _dead(left: list[Session], ended: list[int]) -> list[dict[str, Any]]:
+    return [session.model_dump(mode="json") | {"ended": session.pid in ended} for session in left]
+
+
+def _say(found: Survey, changes: Changes, wrong: list[str], dead: list[dict[str, Any]]) -> None:
     """Write what was found as one line; names, numbers and states, never a statement's values."""
     say = logger.warning if wrong else logger.info
     seen: dict[str, Any] = found.model_dump(mode="json", exclude={"held", "statements", "statements_in"})
-    dead = [session.model_dump(mode="json") | {"ended": session.pid in ended} for session in left]
-    say("server", extra={"warnings": wrong, "survey": seen, "left_behind": dead})
+    slow = [{"fingerprint": each.fingerprint, "statement": normalised(each.text)[:MAX_TEXT]} for each in changes.slow]
+    say("server", extra={"warnings": wrong, "survey": seen, "slow": slow, "left_behind": dead})
 
 
 handler = entry_point(Monitor(database, Gauges(metrics)))

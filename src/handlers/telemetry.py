@@ -4,15 +4,22 @@ Dimensions are bounded: service, function, and for failures one of the kinds of 
 of its dimensions' values, so nothing that a client sends may ever be one.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from sqlalchemy.exc import SQLAlchemyError
 
-from db import Borrow, LeakedBorrow, Repeat, Slots
+from db import Borrow, Database, LeakedBorrow, Repeat, Slots, SlotwiseError, SlowStatement
+from db.settings import Switch
 
 NOT_THE_CONNECTIONS: Final = frozenset({"statement", "handler"})
 """Failures of a borrow that say nothing about the connection."""
+
+
+MAX_TEXT: Final = 2000
+"""Characters of a slow statement that are logged."""
 
 
 class Telemetry:
@@ -22,13 +29,17 @@ class Telemetry:
         self._metrics, self._logger = metrics, logger
         self._function_name = "none"
         self._is_cold = True
+        self._route: str | None = None
+        self._slow: dict[str, SlowStatement] = {}
+        self._explained: set[str] = set()
 
-    def invoked(self, function_name: str) -> None:
+    def invoked(self, function_name: str, route: str | None = None) -> None:
         """Note that an invocation begins; ColdStart is 1 for an environment's first and 0 for the others.
 
         So its sum counts cold starts, its average is their share, and no invocation is without a metric.
         """
-        self._function_name = function_name
+        self._function_name, self._route = function_name, route
+        self._slow.clear()
         self._metrics.add_dimension("function_name", function_name)
         self._count("ColdStart", self._is_cold)
         self._is_cold = False
@@ -66,6 +77,35 @@ class Telemetry:
         """Note work that is run again."""
         self._count("TransactionsRepeated", happened=True)
         self._time("RepeatWait", repeat.wait_ms)
+
+    def slow(self, slow: SlowStatement) -> None:
+        """Count a slow statement, and log it once in an invocation."""
+        self._count("SlowStatements", happened=True)
+        if slow.fingerprint in self._slow:
+            return
+        self._slow[slow.fingerprint] = slow
+        self._logger.warning(
+            "slow statement",
+            extra={
+                "fingerprint": slow.fingerprint,
+                "duration_ms": round(slow.duration_ms, 3),
+                "rows": slow.rows,
+                "sqlstate": slow.failure,
+                "route": self._route,
+                "statement": slow.text[:MAX_TEXT],
+            },
+        )
+
+    def show_plans(self, database: Database) -> None:
+        """Log the plans of the invocation's slow statements, where that is wanted: each once in an environment."""
+        if database.settings.slow_statement_plans is not Switch.ON:
+            return
+        for fingerprint, slow in list(self._slow.items()):
+            if fingerprint not in self._explained:
+                self._explained.add(fingerprint)
+                with suppress(SlotwiseError, SQLAlchemyError):
+                    plan = database.plan_of(slow)
+                    self._logger.warning("plan of a slow statement", extra={"fingerprint": fingerprint, "plan": plan})
 
     def flush(self) -> None:
         """Write what no invocation has written: at the end of the environment."""

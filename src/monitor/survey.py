@@ -10,6 +10,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy import Connection, text
 
+from db.fingerprint import fingerprint
 from db.sample import UNKNOWN
 from monitor.watch import Watch
 
@@ -54,7 +55,7 @@ select
 """
 
 _STATEMENTS = """(select coalesce(json_agg(slow), '[]') from (
-    select queryid::text as id, max(left(query, 2000)) as text, sum(calls)::bigint as calls,
+    select queryid::text as id, max(left(query, 10000)) as text, sum(calls)::bigint as calls,
       sum(total_exec_time) as total_ms
     from {schema}.pg_stat_statements
     where queryid is not null and max_exec_time >= :slow_statement_ms
@@ -123,6 +124,11 @@ class Statement(Seen):
     text: str
     calls: int
     total_ms: float
+
+    @property
+    def fingerprint(self) -> str:
+        """The one under which the functions' logs have it."""
+        return fingerprint(self.text)
 
 
 class Survey(Seen):

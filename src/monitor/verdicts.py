@@ -95,7 +95,7 @@ def _of_tables(found: Survey, watch: Watch) -> Iterator[str]:
 def _of_changes(changes: Changes) -> Iterator[str]:
     for statement in changes.slow:
         mean_ms = statement.total_ms / statement.calls
-        yield f"statement {statement.id} took {mean_ms:.0f} ms on average in {statement.calls} calls"
+        yield f"statement {statement.fingerprint} took {mean_ms:.0f} ms on average in {statement.calls} calls"
     for table in changes.scanned:
         yield f"{table.name}, {table.live} rows, was read as a whole {table.full_scans} times"
 

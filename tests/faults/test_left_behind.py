@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from db import Borrow, Database, DatabaseSettings, LeakedBorrow, NestedBorrowError, Repeat, Tls
+from db.observation import Silence
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.server import backends, wait_until
@@ -16,14 +17,22 @@ from tests.faults.server import backends, wait_until
 PLENTY_MS = 10_000
 
 
-class Facts:
+class Facts(Silence):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.borrows: list[Borrow] = []
         self.leaks: list[LeakedBorrow] = []
         self.repeats: list[Repeat] = []
-        self.borrowed, self.leaked, self.repeated = self.borrows.append, self.leaks.append, self.repeats.append
+
+    def borrowed(self, borrow: Borrow) -> None:
+        self.borrows.append(borrow)
+
+    def leaked(self, leaked: LeakedBorrow) -> None:
+        self.leaks.append(leaked)
+
+    def repeated(self, repeat: Repeat) -> None:
+        self.repeats.append(repeat)
 
 
 @pytest.fixture

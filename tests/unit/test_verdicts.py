@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from db.fingerprint import fingerprint
 from monitor import Session, Survey, Watch, changes_since, sessions_to_end, warnings
 from monitor.survey import Statement, Table
 from monitor.verdicts import Changes, largest
@@ -152,7 +153,7 @@ def test_changes_are_worth_warnings_too() -> None:
     """Each names what is to blame."""
     changes = Changes(slow=(statement(7, 2, 3000),), scanned=(table("a", 4),))
     assert warnings(seen(), changes, WATCH) == [
-        "statement 7 took 1500 ms on average in 2 calls",
+        f"statement {fingerprint('select ?')} took 1500 ms on average in 2 calls",
         "a, 1000 rows, was read as a whole 4 times",
     ]
 
