@@ -30,7 +30,7 @@ from db.dial import Address
 from db.flights import Flights
 from db.login import Message
 from db.opening import Habits, Session, open_session
-from db.riders import FAILED, IDLE, NextRider, Rider, TransactionModes, nobody, travelling_in_front
+from db.riders import FAILED, IDLE, NextRider, Rider, TransactionModes, may_commit, nobody, travelling_in_front
 from db.server_errors import (
     DisconnectedError,
     ServerError,
@@ -78,7 +78,7 @@ class Connection(Flights):
         stream: Any = None,  # noqa: ANN401 - any kind of stream that pg8000 takes
     ) -> Context:
         """Run what a cursor was asked to, in a transaction unless autocommit is on; None for no values at all."""
-        in_front = self._in_front()
+        in_front = self._in_front(statement)
         try:
             return self._run(in_front, statement, values, oids, stream)
         except ServerError as error:
@@ -101,10 +101,11 @@ class Connection(Flights):
         """Run one or more statements just so, with nothing in front, as pg8000's own methods ask for."""
         return self._run([], statement, None, (), None)
 
-    def _in_front(self) -> list[str]:
+    def _in_front(self, statement: str) -> list[str]:
         if self._transaction_status == IDLE:
             self._limited_by = None
-        unknown = None if self._limited_by is self.deadline else self.deadline
+        is_known = self._limited_by is self.deadline or (self.autocommit and may_commit(statement))
+        unknown = None if is_known else self.deadline
         return travelling_in_front(self._transaction_status, self.modes, unknown, autocommit=self.autocommit)
 
     def _run(
@@ -201,7 +202,7 @@ class Connection(Flights):
     def _run_batch(self, statement: str, oids: Sequence[int], executions: list[bytes], total: Context) -> None:
         parse = self._parse(statement, oids)
         contexts = [Context(statement) for _ in executions]
-        in_front = self._in_front()
+        in_front = self._in_front(statement)
         self._fly(in_front, parse + b"".join(executions), contexts)
         if in_front:
             self._limited_by = self.deadline

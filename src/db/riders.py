@@ -3,6 +3,7 @@
 Pure: nothing here sends anything.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,17 @@ MARGIN_MS = 100
 """How much earlier than the client the server gives up, at most; a tenth of the time where that is less."""
 MAX_TIMEOUT_MS = 2**31 - 1
 """statement_timeout's largest value; what is longer, and no deadline at all, has no limit."""
+
+
+_MAY_COMMIT = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*(call|do)\b", re.IGNORECASE | re.DOTALL)
+
+
+def may_commit(statement: str) -> bool:
+    """Say whether the statement may end transactions by itself, which PostgreSQL 18 refuses behind another command.
+
+    So nothing goes in front of it; with autocommit its time is limited from here alone, by cancelling it.
+    """
+    return _MAY_COMMIT.match(statement) is not None
 
 
 def travelling_in_front(

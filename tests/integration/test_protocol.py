@@ -130,6 +130,24 @@ def test_a_procedure_that_commits_is_not_run_twice(connection: Connection) -> No
     assert count(connection) == 2
 
 
+def test_a_procedure_that_commits_is_cancelled_at_the_deadline(connection: Connection) -> None:
+    """It runs alone, without a limit on the server: the second socket stops it."""
+    connection.autocommit = True
+    for statement in ("call pg_temp.slow()", "/* why */ do $$begin commit; perform pg_sleep(30); end$$"):
+        connection.deadline = Deadline.after(30)
+        connection.cursor().execute(
+            "create or replace procedure pg_temp.slow() language plpgsql as "
+            "$$begin insert into t select count(*) from t; commit; perform pg_sleep(30); end$$"
+        )
+        connection.deadline = Deadline.after(1)
+        connection._reserve_s = 20
+        with pytest.raises(ServerOperationalError) as caught:
+            connection.cursor().execute(statement)
+        assert sqlstate_of(caught.value) == "57014"
+    connection.deadline = Deadline.after(30)
+    assert count(connection) == 1
+
+
 def test_two_phase_commit_works_as_in_pg8000(connection: Connection) -> None:
     """Without prepared transactions on the server, prepare says so; a single phase commits."""
     connection.tpc_begin(connection.xid(0, "gid", ""))
