@@ -109,7 +109,14 @@ class Link(threading.Thread):
 
     def _reply_wakes_in_s(self, now: float) -> float | None:
         seconds = self._streams[Direction.TO_CLIENT].wakes_in_s(now)
+        if seconds is None and self._is_only_the_end_left():
+            seconds = 0.0
         return seconds if seconds is None else max(seconds, self._settles_in_s(now))
+
+    def _is_only_the_end_left(self) -> bool:
+        """Say whether the server has closed and the client has not been told yet: it has sent something just before."""
+        ended = Direction.TO_CLIENT not in self._open | self._finished
+        return ended and self._streams[Direction.TO_CLIENT].is_empty
 
     def _settles_in_s(self, now: float) -> float:
         """Return the seconds until a reply may pass: what the client sends before it sees one is the same burst."""
