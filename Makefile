@@ -9,7 +9,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture versions check build artefact format tables lock clean
+.PHONY: help run test torture versions check build artefact bench-coldstart format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ artefact: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Build the functio
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries $(SAM) build --build-dir .cache/artefact --cache-dir .cache/sam >.cache/build.log 2>&1 \
 		|| { cat .cache/build.log; exit 1; }
 	@ARTEFACT=.cache/artefact/RecordsFunction ARTEFACT_PYTHON=$(CURDIR)/$(RUNTIME_VENV)/bin/python $(BIN)/python -m pytest tests/artefact
+
+bench-coldstart: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Measure cold starts anew: bench/coldstart.md
+	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries PYTHONPATH=src $(BIN)/python -m bench.coldstart
 
 format: $(VENV)/.installed ## Put the code in order
 	@$(BIN)/ruff check --fix .

@@ -1,7 +1,6 @@
 """SCRAM-SHA-256 for a client, with the derived key kept: RFC 5802, RFC 7677, channel binding RFC 5929.
 
-scramp does the same but derives the key at each login and keeps the password; from it come SASLprep and the
-certificate's hash.
+scramp does the same but derives the key at each login and keeps the password; from it comes SASLprep.
 """
 
 import base64
@@ -11,9 +10,9 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
-from scramp.core import CBindData
 from scramp.utils import ScramException, saslprep
 
+from db.channel_binding import certificate_hash
 from db.server_errors import DisconnectedError
 
 PLAIN = "SCRAM-SHA-256"
@@ -28,11 +27,6 @@ DeriveKey = Callable[[bytes, bytes, int], bytes]
 def derive_key(password: bytes, salt: bytes, iterations: int) -> bytes:
     """Return RFC 5802's SaltedPassword; a millisecond or two at 4096 iterations."""
     return hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
-
-
-def certificate_hash(certificate: bytes) -> bytes:
-    """Return RFC 5929's tls-server-end-point for a certificate in DER."""
-    return bytes(CBindData.from_der(certificate))
 
 
 class ScramClient:

@@ -26,11 +26,15 @@ class Api:
     """Routes as a Lambda handler: whatever happens inside, the client gets an answer."""
 
     def __init__(self, router: Router, logger: Logger, *, validated: bool) -> None:
-        """Serve `router`; `validated` checks requests and answers by the routes' annotations, and costs pydantic."""
+        """Serve `router`, which has its routes; `validated` checks requests and answers, and costs pydantic.
+
+        What the deployed kind of API needs is built at once: INIT has the whole processor, an invocation its share.
+        """
         self._router = router
         self._logger = logger
         self._validated = validated
         self._request_id = ""
+        _ = self._http_v2
 
     def __call__(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Return the answer in the form that API Gateway expects."""
@@ -41,7 +45,7 @@ class Api:
             return _outside_resolver(self._problem(error))
 
     def _resolver(self, event: dict[str, Any]) -> ApiGatewayResolver:
-        """Return the resolver for this form of event; each is built when the first of its kind comes."""
+        """Return the resolver for this form of event; REST's is built when the first of its kind comes."""
         if event.get("version") == "2.0" and "rawPath" in event:
             return self._http_v2
         if "httpMethod" in event and "path" in event:
