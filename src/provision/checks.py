@@ -12,6 +12,7 @@ from db import (
     SlotwiseError,
 )
 from db.peer import Peer
+from db.server_errors import DisconnectedError
 from db.settings import Mode
 from provision.budget import Budget
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
@@ -47,6 +48,7 @@ def of_refusal(error: SlotwiseError) -> Finding:
 
 def _of_way(error: SlotwiseError, says: str) -> Finding:
     causes = list(_causes(error))
+    says = next((str(cause) for cause in causes if isinstance(cause, DisconnectedError)), says)  # in our words
     if any(isinstance(cause, SSLCertVerificationError) for cause in causes):
         return failure("certificate", says, "set DB_TLS_CA to who signed it, and DB_HOST to a name that it bears")
     if any(isinstance(cause, SSLError) for cause in causes):
@@ -55,7 +57,7 @@ def _of_way(error: SlotwiseError, says: str) -> Finding:
         return failure("reach", says, "the host's name means nothing here: correct DB_HOST or the secret's host")
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return failure("reach", says, "nothing listens there: correct DB_PORT, or start the server")
-    return failure("reach", says, "let the security groups and subnets of functions and database meet")
+    return failure("reach", says, "let the security groups of functions and database meet, and the server speak TLS")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -152,7 +154,7 @@ def of_budget(budget: Budget | None) -> Finding:
 def of_role(role: RoleFacts) -> Finding:
     """Say whether the role is more than an application's."""
     powers = [power for power in TOO_MUCH if getattr(role, power)]
-    powers += [f"member of {group}" for group in sorted(role.member_of & {"rds_superuser", "pg_monitor"})]
+    powers += [f"member of {group}" for group in sorted(role.member_of & {"rds_superuser"})]
     if powers:
         return warning("role", f"{role.name} is {', '.join(powers)}", "give the application a role of its own")
     return ok("role", f"{role.name}, nothing but a login")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("db", "handlers", "migrations", "monitor", "records")
+PACKAGES = ("db", "handlers", "migrations", "monitor", "provision", "records")
 
 
 @dataclass

@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import threading
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,9 +30,9 @@ class Authority:
         self._authority.cert_pem.write_to_path(str(self.file))
         self._directory = directory
 
-    def certificate(self, *names: str) -> Path:
+    def certificate(self, *names: str, ends: datetime | None = None) -> Path:
         """Return a PEM file with the private key and the certificate of a server that answers to `names`."""
-        issued = self._authority.issue_cert(*names)
+        issued = self._authority.issue_cert(*names, not_after=ends)
         file = self._directory / f"{names[0]}.pem"
         file.touch(mode=0o600)
         issued.private_key_and_cert_chain_pem.write_to_path(str(file))

@@ -3,9 +3,7 @@
 import secrets
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,9 @@ from db.opening import Habits
 from db.protocol import Connection, connect
 from db.scram import ScramClient, derive_key
 from db.server_errors import DisconnectedError, ServerOperationalError, sqlstate_of
-from local.binaries import as_ordinary_user
-from local.postgres import PostgresServer, free_port
+from local.postgres import PostgresServer
+from tests.faults.pooler import pgbouncer
 from tests.faults.proxy import Proxy
-from tests.faults.server import wait_until
 from tests.faults.tls import Authority, TlsFront
 from tests.integration.wire import connected, session, value
 
@@ -282,36 +279,6 @@ def test_direct_tls_saves_a_flight(server: PostgresServer, authority: Authority)
 
 
 # --- PgBouncer ---
-
-
-@contextmanager
-def pgbouncer(server: PostgresServer, directory: Path) -> Iterator[int]:
-    """Run PgBouncer in transaction mode before `server`; yield its port."""
-    port = free_port()
-    users = directory / "users"
-    users.write_text(f'"postgres" "{server.password}"\n')
-    config = directory / "pgbouncer.ini"
-    config.write_text(
-        f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
-        f"listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {users}\n"
-        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 50\n"
-    )
-    for file in (directory, users, config):
-        file.chmod(0o755)
-    process = subprocess.Popen(
-        [*as_ordinary_user(), "pgbouncer", "--quiet", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_until(lambda: _listens(port))
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_statements_and_limits_hold_behind_a_transaction_pooler(server: PostgresServer, tmp_path: Path) -> None:

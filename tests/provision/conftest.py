@@ -18,6 +18,7 @@ from local.postgres import PostgresServer
 from local.secrets_manager import SecretsManager
 from provision.plan import Plan, read_plan
 from provision.provisioning import Report, provision
+from tests.faults.tls import Authority
 from tests.integration.conftest import forget_environment
 
 MASTER = "master"
@@ -43,7 +44,10 @@ def manager() -> Iterator[SecretsManager]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A server with 27 usable slots and a master who is no superuser."""
-    with PostgresServer(tmp_path_factory.mktemp("rds") / "data", PASSWORD, settings=SETTINGS) as started:
+    folder = tmp_path_factory.mktemp("rds")
+    wanted = PostgresServer(folder / "data", PASSWORD, settings=SETTINGS)
+    wanted.certificate = Authority(folder).certificate("localhost") if wanted.has_tls else None
+    with wanted as started:
         with psycopg.connect(started.url(), autocommit=True) as admin:
             admin.execute(f"create role {MASTER} login createdb createrole password '{PASSWORD}'")
             admin.execute("create role rds_iam")

@@ -1,0 +1,313 @@
+"""The doctor, on a real server with each condition made real."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from db import DatabaseSettings, Tls
+from db.settings import Mode
+from local.postgres import PostgresServer
+from provision.doctor import examine
+from provision.findings import Finding, Level
+from provision.provisioning import application_settings
+from tests.faults.pooler import pgbouncer
+from tests.faults.proxy import Action, Direction, Fault, Proxy
+from tests.faults.tls import Authority, TlsFront
+from tests.provision.conftest import Site
+
+FLIGHTS = 5
+CHECKS = [
+    *("rotation", "login", "certificate", "pooler", "clock", "server", "passwords", "role", "privileges"),
+    *("limit", "slots", "time-outs", "migrations", "budget"),
+]
+
+
+def settings(site: Site, **changes: Any) -> DatabaseSettings:  # noqa: ANN401 - the settings' own
+    return replace(application_settings(site.owner(), site.plan()), **changes)
+
+
+def look(
+    site: Site,
+    *,
+    now: Callable[[], float] = time.time,
+    wish: dict[str, Any] | None = None,
+    **changes: Any,  # noqa: ANN401 - the settings' own
+) -> dict[str, Finding]:
+    """Return the findings by their checks."""
+    found = examine(settings(site, **changes), site.plan(**(wish or {})), 10_000, now)
+    return {finding.check: finding for finding in found}
+
+
+def levels(found: dict[str, Finding]) -> dict[str, Level]:
+    return {check: finding.level for check, finding in found.items() if finding.level is not Level.OK}
+
+
+@contextmanager
+def changed(site: Site, statement: str, back: str) -> Iterator[None]:
+    """Let the superuser change something for a while."""
+    with site.as_superuser() as admin:
+        admin.execute(sql.SQL(statement).format(role=sql.Identifier(site.role), name=sql.Identifier(site.name)))
+        try:
+            yield
+        finally:
+            admin.execute(sql.SQL(back).format(role=sql.Identifier(site.role), name=sql.Identifier(site.name)))
+
+
+def test_a_provisioned_database_is_well(provisioned: Site) -> None:
+    """Every check says ok, but for the two that this server cannot satisfy: TLS, and a secret that rotates."""
+    found = look(provisioned)
+    assert list(found) == CHECKS
+    assert levels(found) == {"rotation": Level.WARNING, "certificate": Level.WARNING}
+    assert all(finding.advice for finding in found.values() if finding.level is not Level.OK)
+
+
+def test_a_run_takes_five_flights(provisioned: Site) -> None:
+    """Login included, and over TLS where the server's binaries have it: all questions travel together."""
+    with Proxy(provisioned.server.port) as proxy:
+        found = look(provisioned, **secure(provisioned.server, proxy.port))
+        assert found["migrations"].level is Level.OK
+        assert proxy.traffic().flights <= FLIGHTS
+
+
+def secure(server: PostgresServer, port: int) -> dict[str, Any]:
+    """Return what it takes to be sure of the server, or to do without where it has no TLS."""
+    if server.certificate is None:
+        return {"port": port}
+    authority = str(server.certificate.with_name("authority.pem"))
+    return {"host": "localhost", "port": port, "tls": Tls.VERIFY_FULL, "tls_ca": authority}
+
+
+@pytest.mark.parametrize(
+    ("days", "level"), [(1, Level.OK), (365, Level.WARNING), (380, Level.FAILURE)], ids=["long", "soon", "at once"]
+)
+def test_the_certificates_days_are_counted(provisioned: Site, folder: Path, days: float, level: Level) -> None:
+    """Good for long, to be renewed soon, or at once; by our clock, the certificate being good for 383 days more."""
+    authority = Authority(folder)
+    ends = datetime.now(UTC) + timedelta(days=383)
+    with TlsFront(provisioned.server.port, authority.certificate("localhost", ends=ends)) as front:
+        way: dict[str, Any] = {
+            "host": "localhost",
+            "port": front.port,
+            "tls": Tls.VERIFY_FULL,
+            "tls_ca": str(authority.file),
+        }
+        found = look(provisioned, now=lambda: time.time() + days * 86400, **way)
+    assert found["certificate"].level is level
+    assert "TLSv1.3, verified" in found["certificate"].says
+
+
+def test_a_certificate_of_a_stranger_is_a_failure(provisioned: Site, folder: Path) -> None:
+    """The line names what to set, and nothing after it is looked at."""
+    authority, stranger = Authority(folder), Authority(folder / "..")
+    with TlsFront(provisioned.server.port, stranger.certificate("localhost")) as front:
+        way: dict[str, Any] = {
+            "host": "localhost",
+            "port": front.port,
+            "tls": Tls.VERIFY_FULL,
+            "tls_ca": str(authority.file),
+        }
+        found = look(provisioned, **way)
+    assert found["certificate"].level is Level.FAILURE
+    assert "DB_TLS_CA" in found["certificate"].advice
+
+
+def test_a_server_without_tls_is_a_failure(provisioned: Site) -> None:
+    """Where TLS is wanted and the server says no."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(2)
+        answering = threading.Thread(target=refuse_tls, args=(listener,))
+        answering.start()
+        found = look(provisioned, tls=Tls.VERIFY_FULL, port=listener.getsockname()[1], connect_timeout_s=0.2)
+        answering.join()
+    assert "does not speak TLS" in found["reach"].says
+
+
+def refuse_tls(listener: socket.socket) -> None:
+    """Answer every SSLRequest with N, until nobody asks for two seconds."""
+    with suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client:
+                client.recv(8)
+                client.sendall(b"N")
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"host": "no-such-host.invalid", "tls": Tls.VERIFY_FULL}, "reach"),
+        ({"port": 1}, "reach"),
+        ({"secret_id": "no/such/secret"}, "secret"),
+        ({"name": "absent"}, "login"),
+    ],
+)
+def test_what_keeps_us_out_is_named(provisioned: Site, changes: dict[str, Any], check: str) -> None:
+    """Name, port, secret, database: each has a line of its own, with what to do."""
+    found = look(provisioned, **changes, connect_timeout_s=1.0)
+    assert found[check].level is Level.FAILURE
+    assert found[check].advice
+    assert "server" not in found
+
+
+def test_a_server_that_is_silent_is_a_failure_in_time(provisioned: Site) -> None:
+    """As behind a security group that lets nobody in."""
+    with Proxy(provisioned.server.port) as proxy:
+        proxy.faults = lambda _: [Fault(Action.SWALLOW, Direction.TO_SERVER)]
+        found = look(provisioned, port=proxy.port, connect_timeout_s=0.5)
+    assert "security groups" in found["reach"].advice
+
+
+def test_a_wrong_password_is_a_failure(site: Site) -> None:
+    """The secret and the role do not agree."""
+    site.provision()
+    site.keep_secret(password="wrong")
+    site.keep_secret(password="wrong again")
+    assert look(site)["login"].level is Level.FAILURE
+
+
+@pytest.mark.parametrize(
+    ("statement", "back", "check", "level"),
+    [
+        ("alter role {role} superuser", "alter role {role} nosuperuser", "role", Level.WARNING),
+        ("revoke insert on records from {role}", "grant insert on records to {role}", "privileges", Level.FAILURE),
+        (
+            "revoke usage on sequence records_id_seq from {role}",
+            "grant usage on sequence records_id_seq to {role}",
+            "privileges",
+            Level.FAILURE,
+        ),
+        (
+            "grant create on schema public to {role}",
+            "revoke create on schema public from {role}",
+            "privileges",
+            Level.WARNING,
+        ),
+        ("alter role {role} connection limit -1", "alter role {role} connection limit 12", "limit", Level.WARNING),
+        ("alter role {role} connection limit 1", "alter role {role} connection limit 12", "slots", Level.WARNING),
+        (
+            "alter role {role} in database {name} reset statement_timeout",
+            "alter role {role} in database {name} set statement_timeout = 60000",
+            "time-outs",
+            Level.WARNING,
+        ),
+        (
+            "alter role {role} set password_encryption = md5",
+            "alter role {role} reset password_encryption",
+            "passwords",
+            Level.WARNING,
+        ),
+        (
+            "alter role {role} set default_transaction_read_only = on",
+            "alter role {role} reset default_transaction_read_only",
+            "server",
+            Level.FAILURE,
+        ),
+        ("delete from alembic_version", "insert into alembic_version values ('0001')", "migrations", Level.FAILURE),
+        (
+            "update alembic_version set version_num = '9999'",
+            "update alembic_version set version_num = '0001'",
+            "migrations",
+            Level.WARNING,
+        ),
+        (
+            "alter database {name} connection limit 10",
+            "alter database {name} connection limit -1",
+            "budget",
+            Level.FAILURE,
+        ),
+    ],
+)
+def test_each_condition_has_its_line(provisioned: Site, statement: str, back: str, check: str, level: Level) -> None:
+    """Made real on the server, found, and gone when it is put right."""
+    with changed(provisioned, statement, back):
+        assert look(provisioned)[check].level is level
+    assert look(provisioned)[check].level is Level.OK
+
+
+def test_slots_that_are_nearly_gone_are_a_warning(provisioned: Site) -> None:
+    """Ten of twelve of the role's."""
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(provisioned.as_application())
+        assert look(provisioned)["slots"].says == "11 of 12 taken"
+        assert look(provisioned)["slots"].level is Level.WARNING
+
+
+def test_slots_that_are_gone_are_a_failure(provisioned: Site) -> None:
+    """The role has all that it may have."""
+    with ExitStack() as stack:
+        for _ in range(12):
+            stack.enter_context(provisioned.as_application())
+        assert look(provisioned)["slots"].level is Level.FAILURE
+
+
+def test_an_empty_database_wants_provisioning(site: Site) -> None:
+    """The role logs in; schema and rights are missing, and the advice says how they come."""
+    with site.as_superuser() as admin:
+        create = sql.SQL("create role {} login password {}").format(sql.Identifier(site.role), site.password)
+        admin.execute(create)
+    found = look(site)
+    assert found["migrations"].level is Level.FAILURE
+    assert "pending: 0001" in found["migrations"].says
+    assert "provision" in found["migrations"].advice
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "level"), [(0, Level.OK), (60, Level.WARNING), (-60, Level.WARNING), (600, Level.FAILURE)]
+)
+def test_clocks_that_differ_are_told(provisioned: Site, skew_s: float, level: Level) -> None:
+    """Ours is moved."""
+    assert look(provisioned, now=lambda: time.time() + skew_s)["clock"].level is level
+
+
+def test_a_fleet_that_does_not_fit_is_a_failure(provisioned: Site) -> None:
+    """With the sum."""
+    found = look(provisioned, wish={"Functions": [{"Function": "records", "Environments": "100"}]})
+    assert found["budget"].level is Level.FAILURE
+    assert "78 too many" in found["budget"].says
+
+
+def test_a_rotation_is_dated(provisioned: Site) -> None:
+    """Off, on, or overdue, as Secrets Manager says."""
+    assert look(provisioned)["rotation"].says == "the secret does not rotate"
+    client = provisioned.manager.client()
+    client.rotate_secret(
+        SecretId=f"{provisioned.name}/app",
+        RotationRules={"AutomaticallyAfterDays": 30},
+        RotateImmediately=False,
+    )
+    assert look(provisioned)["rotation"].level is Level.OK
+    later = look(provisioned, now=lambda: time.time() + 40 * 86400)
+    assert later["rotation"].level is Level.WARNING
+
+
+def test_a_pooler_is_seen_and_told_from_none(provisioned: Site, tmp_path: Path) -> None:
+    """A real PgBouncer, by the sessions that it announces, which are not the server's; and the mode must say so."""
+    assert look(provisioned)["pooler"].says == "none: the server itself answers"
+    assert look(provisioned, mode=Mode.POOLER)["pooler"].level is Level.WARNING
+    with pgbouncer(provisioned.server, tmp_path, provisioned.role, provisioned.password) as port:
+        found = look(provisioned, port=port)
+        assert found["pooler"].level is Level.WARNING
+        assert "DB_MODE=pooler" in found["pooler"].advice
+        assert look(provisioned, port=port, mode=Mode.POOLER)["pooler"].level is Level.OK
+
+
+def test_the_function_examines_too(provisioned: Site, function: Callable[..., Any]) -> None:
+    """By hand, as JSON."""
+    from tests.integration.conftest import Context
+
+    report = function().handler({"Action": "doctor", "Plan": provisioned.wish()}, Context(remaining_ms=30_000))
+    assert report["status"] == "warning"
+    assert [finding["check"] for finding in report["findings"]] == CHECKS
+    assert json.loads(json.dumps(report)) == report
+    assert provisioned.password not in json.dumps(report)
