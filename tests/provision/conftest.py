@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+import migrations
 from db import DatabaseSettings, Tls
 from local.postgres import PostgresServer
 from local.secrets_manager import SecretsManager
@@ -30,6 +31,8 @@ SETTINGS = {
     "log_statement": "all",
 }
 REMAINING_MS = 20_000.0
+STEPS = migrations.pending(None) or []
+HEAD = STEPS[-1]
 
 _numbers = itertools.count(1)
 

@@ -13,7 +13,7 @@ from provision import custom_resource
 from provision.custom_resource import serve
 from tests.integration.conftest import Context
 from tests.provision.cloudformation import STACK, CloudFormation
-from tests.provision.conftest import Site
+from tests.provision.conftest import HEAD, Site
 
 Load = Callable[..., ModuleType]
 CONTEXT = Context(function_name="slotwise-provision", remaining_ms=30_000)
@@ -44,7 +44,7 @@ def test_create_provisions_and_returns_attributes(site: Site, function: Load, cl
         "StackId": STACK,
         "RequestId": "request-1",
         "LogicalResourceId": "Schema",
-        "Data": {"Role": site.role, "Revision": "0001", "ConnectionLimit": 12, "Budget": budget},
+        "Data": {"Role": site.role, "Revision": HEAD, "ConnectionLimit": 12, "Budget": budget},
     }
     assert cloudformation.content_types == [""], "the address is signed for no content type"
     function().handler(cloudformation.event("Update", properties), CONTEXT)
@@ -159,7 +159,7 @@ def test_by_hand_the_report_is_returned(site: Site, function: Load) -> None:
     load = function()
     report = load.handler({"Plan": site.wish()}, CONTEXT)
     assert report is not None
-    assert (report["status"], report["revision"]) == ("ok", "0001")
+    assert (report["status"], report["revision"]) == ("ok", HEAD)
     assert "create the role" in report["changes"]
     assert load.handler({"Plan": site.wish(Headroom=30)}, CONTEXT)["status"] == "failed"
     assert load.handler({"Action": "dance"}, CONTEXT)["reason"] == "Action must be one of provision, doctor"

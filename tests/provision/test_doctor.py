@@ -23,7 +23,7 @@ from provision.provisioning import application_settings
 from tests.faults.pooler import pgbouncer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.tls import Authority, TlsFront
-from tests.provision.conftest import Site
+from tests.provision.conftest import HEAD, STEPS, Site
 
 FLIGHTS = 5
 CHECKS = [
@@ -212,10 +212,10 @@ def test_a_wrong_password_is_a_failure(site: Site) -> None:
             "server",
             Level.FAILURE,
         ),
-        ("delete from alembic_version", "insert into alembic_version values ('0001')", "migrations", Level.FAILURE),
+        ("delete from alembic_version", f"insert into alembic_version values ('{HEAD}')", "migrations", Level.FAILURE),
         (
             "update alembic_version set version_num = '9999'",
-            "update alembic_version set version_num = '0001'",
+            f"update alembic_version set version_num = '{HEAD}'",
             "migrations",
             Level.WARNING,
         ),
@@ -258,7 +258,7 @@ def test_an_empty_database_wants_provisioning(site: Site) -> None:
         admin.execute(create)
     found = look(site)
     assert found["migrations"].level is Level.FAILURE
-    assert "pending: 0001" in found["migrations"].says
+    assert f"pending: {STEPS[0]}" in found["migrations"].says
     assert "provision" in found["migrations"].advice
 
 
