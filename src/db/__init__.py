@@ -24,8 +24,9 @@ from db.iam import IamCredentials
 from db.identity import Credentials, Login
 from db.masking import Secret
 from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat, Slots, SlowStatement
+from db.process import is_local
 from db.secret import SecretCredentials
-from db.settings import DatabaseSettings, Tls, is_local
+from db.settings import DatabaseSettings, Tls
 
 __all__ = [
     "Borrow",

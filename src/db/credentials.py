@@ -4,9 +4,10 @@ from db.errors import ConfigurationError
 from db.fixed import FixedCredentials
 from db.iam import IamCredentials
 from db.identity import Credentials
+from db.process import aws_identity, extension
 from db.secret import SecretCredentials
 from db.secret_sources import ApiSource, ExtensionSource, Source
-from db.settings import DatabaseSettings, aws_identity, extension
+from db.settings import DatabaseSettings
 
 
 def credentials_from(settings: DatabaseSettings) -> Credentials:

@@ -17,7 +17,7 @@ from db.deadline import Deadline
 from db.errors import ConfigurationError
 from db.identity import DEFAULT_PORT, Credentials, Login
 from db.masking import Secret
-from db.settings import AwsIdentity
+from db.process import AwsIdentity
 
 SERVICE = "rds-db"
 EXPIRES_S = 900

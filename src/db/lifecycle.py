@@ -19,7 +19,8 @@ from db.database import Database
 from db.deadline import Deadline
 from db.errors import SlotwiseError
 from db.extension_api import register
-from db.settings import AtInit, LambdaProcess
+from db.process import LambdaProcess
+from db.settings import AtInit
 
 PREPARE_TIMEOUT_S = 3.0
 """How long what is only done ahead may take; Lambda gives ten seconds to INIT and to a restore."""

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from db.errors import SecretError
 from db.masking import Secret, without_frames
+from db.process import Extension
 from db.secret_stages import Stage
-from db.settings import Extension
 
 MISSING = "ResourceNotFoundException"
 EXTENSION_TIMEOUT_S = 1.0

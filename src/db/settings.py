@@ -10,6 +10,9 @@ from db.application import application_name
 from db.errors import ConfigurationError
 from db.masking import Secret
 
+ENVIRONMENT: Mapping[str, str] = os.environ
+"""The process's variables; whoever else needs one, db.process above all, takes it from here."""
+
 
 class Tls(StrEnum):
     """How the server's identity is checked."""
@@ -183,7 +186,7 @@ class DatabaseSettings:
         return {name: value for name, value in wanted.items() if value is not None}
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+    def from_env(cls, environ: Mapping[str, str] = ENVIRONMENT) -> Self:
         """Read the settings; raise ConfigurationError that names the variable and what it allows."""
         given = _given(cls, environ)
         defaults = {"application_name": _environment_name(environ)}
@@ -197,16 +200,6 @@ class DatabaseSettings:
                 f"DB_TLS={settings.tls} is for a developer's machine; in Lambda it must be verify-full"
             )
         return settings
-
-
-def is_local(environ: Mapping[str, str] = os.environ) -> bool:
-    """Say whether `sam local` or `make run` runs this: good for conveniences, never a reason to be less careful."""
-    return environ.get("AWS_SAM_LOCAL") == "true"
-
-
-def trace_header(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return X-Ray's header of this invocation; None where nothing is traced."""
-    return environ.get("_X_AMZN_TRACE_ID")
 
 
 def _environment_name(environ: Mapping[str, str]) -> str:
@@ -230,57 +223,3 @@ def _given(cls: type[DatabaseSettings], environ: Mapping[str, str]) -> dict[str,
             except ValueError as error:
                 return f"{_variable(declared)} must be {error}"
     return given
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsIdentity:
-    """The keys of the role that this function has, and the region that it runs in."""
-
-    region: str
-    access_key_id: str
-    secret_access_key: Secret
-    session_token: Secret
-
-
-def aws_identity(environ: Mapping[str, str] = os.environ) -> AwsIdentity | None:
-    """Return what Lambda put into the environment; None where there are no keys, as in a restored snapshot."""
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-    key_id, key = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
-    if not (region and key_id and key):
-        return None
-    token = Secret(environ.get("AWS_SESSION_TOKEN", ""))
-    return AwsIdentity(region=region, access_key_id=key_id, secret_access_key=Secret(key), session_token=token)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LambdaProcess:
-    """What this process is to Lambda."""
-
-    runtime_api: str | None = None
-    """Host and port of the runtime's API; None where this is not the process of a function."""
-    is_snapshot: bool = False
-    """Whether INIT ends in a snapshot that many environments begin with."""
-
-
-def lambda_process(environ: Mapping[str, str] = os.environ) -> LambdaProcess:
-    """Read what Lambda says of this process."""
-    return LambdaProcess(
-        runtime_api=environ.get("AWS_LAMBDA_RUNTIME_API") or None,
-        is_snapshot=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extension:
-    """Where the AWS Parameters and Secrets Lambda Extension listens, and what it takes as proof of who asks."""
-
-    port: int
-    token: Secret
-
-
-def extension(environ: Mapping[str, str] = os.environ) -> Extension | None:
-    """Return where the extension would be; None outside of Lambda, where whoever listens there must not be asked."""
-    token = environ.get("AWS_SESSION_TOKEN")
-    if not token or "AWS_LAMBDA_FUNCTION_NAME" not in environ:
-        return None
-    return Extension(port=int(environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "2773")), token=Secret(token))

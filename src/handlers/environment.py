@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from db import Database, DatabaseSettings
 from db.lifecycle import Lifecycle
-from db.settings import lambda_process, trace_header
+from db.process import lambda_process, trace_header
 from handlers.invocation import route_of, tags
 from handlers.telemetry import Telemetry
 

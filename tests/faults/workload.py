@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from db import Database, DatabaseSettings
 from db.lifecycle import Lifecycle
-from db.settings import LambdaProcess
+from db.process import LambdaProcess
 
 INCREMENT = text("update counters set value = value + 1 where name = :name returning value")
 

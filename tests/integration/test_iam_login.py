@@ -8,7 +8,7 @@ import pytest
 
 from db import Database, DatabaseSettings, IamCredentials, LoginRefusedError, Secret, Tls
 from db.iam import auth_token
-from db.settings import AwsIdentity
+from db.process import AwsIdentity
 from local.postgres import PostgresServer
 from tests.faults.tls import Authority, TlsFront
 

@@ -13,7 +13,7 @@ import pytest
 from db import IamCredentials, Secret
 from db.deadline import UNBOUNDED
 from db.iam import auth_token
-from db.settings import AwsIdentity, aws_identity
+from db.process import AwsIdentity, aws_identity
 
 NOW = datetime(2026, 11, 22, 8, 5, 9, tzinfo=UTC)
 SESSION = "FwoGZXIvYXdzEA+/=token"

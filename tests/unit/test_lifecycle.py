@@ -11,7 +11,8 @@ import pytest
 from db import Credentials, Database, DatabaseSettings, Deadline, Login, SecretError, Tls
 from db.extension_api import register
 from db.lifecycle import Lifecycle
-from db.settings import AtInit, LambdaProcess
+from db.process import LambdaProcess
+from db.settings import AtInit
 from local.postgres import free_port
 
 IN_LAMBDA = LambdaProcess(runtime_api=f"127.0.0.1:{free_port()}")

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from db import Database, DatabaseSettings, Tls
 from db.lifecycle import Lifecycle
-from db.settings import lambda_process
+from db.process import lambda_process
 
 # In Lambda plaintext is refused where the environment asks for it; this is a developer's machine all the same.
 settings = DatabaseSettings(
