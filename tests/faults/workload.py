@@ -59,6 +59,12 @@ def count_up(database: Database, worker: int, number: int) -> str:
     return "acknowledged"
 
 
+def sleep(database: Database, seconds: float) -> None:
+    """Let the server work for so long."""
+    with database.transaction() as connection:
+        connection.execute(text("select pg_sleep(:seconds)"), {"seconds": seconds})
+
+
 def fail(_database: Database) -> None:
     """Do what handlers sometimes do."""
     raise ValueError("as asked")
@@ -75,7 +81,7 @@ def after_restore(database: Database) -> float:
     return random.random()  # noqa: S311 - the generator that clones would share is the point
 
 
-ALL = (count_up, increment, backend, hold, fail, before_snapshot, after_restore)
+ALL = (sleep, count_up, increment, backend, hold, fail, before_snapshot, after_restore)
 WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in ALL}
 
 

@@ -1,0 +1,113 @@
+"""What a client of the records API is answered while connections break: never 500, never late."""
+
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from local.postgres import PostgresServer
+from tests.faults.proxy import Action, Direction, Fault, Proxy
+from tests.faults.server import run, terminate
+from tests.integration.conftest import Call, Context, Reply, as_client, v2_event
+
+NAME = "answers-under-fault"
+REMAINING_MS = 3000
+COMMIT = b"commit\0"
+
+
+@pytest.fixture
+def proxy(no_records: PostgresServer) -> Iterator[Proxy]:
+    with Proxy(no_records.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def call(fresh: Callable[..., ModuleType], no_records: PostgresServer, proxy: Proxy) -> Call:
+    """Call the records API, warm, through the proxy."""
+    variables = {
+        "DATABASE_URL": no_records.url().replace(f":{no_records.port}/", f":{proxy.port}/"),
+        "DB_TLS": "insecure-local-only",
+        "DB_SILENCE_S": "0.5",
+        "DB_APPLICATION_NAME": NAME,
+    }
+    function = fresh("records", **variables)
+
+    def send(method: str, path: str, body: Any = None, **parts: Any) -> Reply:  # noqa: ANN401 - JSON
+        began = time.monotonic()
+        answer = function.handler(v2_event(method, path, body, **parts), Context(remaining_ms=REMAINING_MS))
+        assert time.monotonic() - began < REMAINING_MS / 1000
+        return as_client(answer)
+
+    assert send("POST", "/records", {"name": "first", "payload": {}}).status == 201
+    return send
+
+
+NEW = {"name": "second", "payload": {}}
+REQUESTS: dict[str, tuple[Callable[[Call], Reply], int]] = {
+    "GET": (lambda call: call("GET", "/records/1"), 200),
+    "GET page": (lambda call: call("GET", "/records", query={"name_prefix": "f"}), 200),
+    "POST": (lambda call: call("POST", "/records", NEW), 201),
+    "POST with key": (lambda call: call("POST", "/records", NEW, idempotency_key="k"), 201),
+    "POST batch": (lambda call: call("POST", "/records/batch", {"items": [NEW]}), 201),
+    "PUT": (lambda call: call("PUT", "/records/1", NEW, if_match='"1"'), 200),
+    "DELETE": (lambda call: call("DELETE", "/records/1"), 204),
+}
+SURVIVED: dict[str, Callable[[PostgresServer, Proxy], object]] = {
+    "reset while idle": lambda _, proxy: proxy.end(Action.RESET),
+    "closed while idle": lambda _, proxy: proxy.end(Action.CLOSE),
+    "silent while idle": lambda _, proxy: proxy.end(Action.SWALLOW),
+    "57P01 while idle": lambda server, _: terminate(server, f"application_name = '{NAME}'"),
+    "reset in the first reply": lambda _, proxy: proxy.inject(Fault(Action.RESET, after_bytes=40)),
+    "reset in the first flight": lambda _, proxy: proxy.inject(
+        Fault(Action.RESET, Direction.TO_SERVER, after_bytes=40)
+    ),
+    "answer to COMMIT lost": lambda _, proxy: proxy.inject(Fault(Action.RESET, once_sent=COMMIT)),
+    "no answer to COMMIT": lambda _, proxy: proxy.inject(Fault(Action.STOP, once_sent=COMMIT)),
+}
+
+
+@pytest.mark.parametrize("request_name", REQUESTS)
+@pytest.mark.parametrize("fault", SURVIVED)
+def test_the_client_does_not_notice(
+    call: Call, no_records: PostgresServer, proxy: Proxy, fault: str, request_name: str
+) -> None:
+    """Rows 1, 3, 11, 12 and 21: the answer is the right one, and the work is done once."""
+    request, status = REQUESTS[request_name]
+    SURVIVED[fault](no_records, proxy)
+    assert request(call).status == status
+    written = run(no_records, "select count(*) from records where name = 'second'")
+    assert written == [(1 if request_name.startswith(("POST", "PUT")) else 0,)]
+
+
+@pytest.mark.parametrize("request_name", REQUESTS)
+def test_the_client_is_asked_to_come_again_while_nothing_can_be_done(
+    call: Call, proxy: Proxy, request_name: str
+) -> None:
+    """Row 13: the server is away: 503 with Retry-After, in time."""
+    proxy.refuse()
+    proxy.end()
+    refused = REQUESTS[request_name][0](call)
+    assert refused.status == 503
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+def test_the_client_is_asked_to_come_again_when_a_commit_is_in_doubt(
+    call: Call, no_records: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: with its key it may; the work that was done is not done again."""
+    proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+    port, proxy.upstream_port = proxy.upstream_port, 1  # nobody is there to be asked
+    assert REQUESTS["POST with key"][0](call).status == 503
+    proxy.upstream_port = port
+    assert REQUESTS["POST with key"][0](call).status == 201
+    assert run(no_records, "select count(*) from records where name = 'second'") == [(1,)]
+
+
+def test_conflicts_stay_conflicts(call: Call, proxy: Proxy) -> None:
+    """A repeat of lost work meets the same refusals as the work itself."""
+    proxy.end()
+    assert call("POST", "/records", {"name": "first", "payload": {}}).status == 409
+    proxy.end()
+    assert call("PUT", "/records/1", NEW, if_match='"7"').status == 412
