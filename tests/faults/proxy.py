@@ -41,6 +41,8 @@ class Proxy:
         """Called with each new connection's number, from 1; returns what shall happen to it."""
         self.links: list[Link] = []
         """Every connection so far, in order."""
+        self.accepted = 0
+        """How many connections were asked for, also those that nobody was there to serve."""
         self._settle_s = settle_s
         self._listener = socket.create_server((LOOPBACK, 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
@@ -93,6 +95,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             self._carry(client)
 
     def _carry(self, client: socket.socket) -> None:

@@ -31,19 +31,19 @@ def crowd() -> Run:
 
 
 def test_more_environments_than_slots_are_all_answered(crowd: Run) -> None:
-    """There were far more than slots, each had its connection in turn, and no request failed."""
+    """Row 26: there were far more than slots, each had its connection in turn, and no request failed."""
     assert sum(answer.cold for answer in crowd.answers) > 2.5 * SLOTS
     assert [answer.failure for answer in crowd.answers] == [None] * len(crowd.answers)
 
 
 def test_the_fleet_never_has_more_connections_than_slots(crowd: Run) -> None:
-    """Looked at ten times a second."""
+    """Row 26: looked at ten times a second."""
     assert len(crowd.seen) > 20
     assert max(seen.active + seen.idle for seen in crowd.seen) <= SLOTS
 
 
 def test_an_administrator_can_log_in_at_any_time(crowd: Run) -> None:
-    """Tried twice a second."""
+    """Row 26: tried twice a second."""
     assert set(crowd.logins) == {"let in"}
     assert crowd.logins["let in"] > 5
 

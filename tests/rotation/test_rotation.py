@@ -43,7 +43,7 @@ def rotate(application: Application, *, alternating: bool) -> Iterator[str]:
 
 
 def test_a_single_users_rotation_fails_no_connect(application: Application) -> None:
-    """With a new connection for each request: AWSPENDING bridges the window, found with two calls and no third."""
+    """Row 8: with a connection for each request AWSPENDING bridges the window; two calls find it, and no third."""
     warm(application, pool_size=0)
     reads = {}
     for step in rotate(application, alternating=False):

@@ -39,7 +39,7 @@ def test_warm_connections_and_known_secrets_go_on(application: Application, trou
 
 @pytest.mark.parametrize("name", TROUBLES)
 def test_a_cold_start_without_the_secret_is_a_typed_error_in_time(application: Application, name: str) -> None:
-    """The error names the secret; it holds nothing of what came instead, and comes before the deadline."""
+    """Row 23: the error names the secret; it holds nothing of what came instead, and comes before the deadline."""
     database = application.environment(pool_size=0)
     began = time.monotonic()
     with application.manager.instead(TROUBLES[name]), database.invocation(DEADLINE_MS):  # noqa: SIM117 - one after the other

@@ -27,7 +27,7 @@ def outcomes(database: Database) -> Counter[str]:
 
 
 def test_a_wrong_password_in_every_version_reaches_the_server_a_few_times(application: Application) -> None:
-    """Two versions, both wrong: two logins, then nobody is asked until a pause has passed; and all is well after."""
+    """Row 8: two versions, both wrong: two logins, then nobody is asked until a pause is over; all is well after."""
     application.rotation().run()
     application.reads()
     set_password(application.admin, application.user, "nobody-knows-it")

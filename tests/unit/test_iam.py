@@ -47,7 +47,7 @@ def test_the_token_is_botocores_to_the_byte(user: str, token: str) -> None:
 
 
 def test_each_connect_has_a_fresh_token() -> None:
-    """A token is good for 15 minutes; a connect an hour later has another one."""
+    """Row 24: a token is good for 15 minutes; a connect an hour later has another one."""
     moments = iter([NOW, NOW.replace(hour=9)])
     who = IamCredentials("app", {"host": HOST}, identity, lambda: next(moments))
     first, second = ([login.password for login in who.logins(UNBOUNDED)] for _ in range(2))

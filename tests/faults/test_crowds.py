@@ -1,0 +1,102 @@
+"""Rows 25 and 27: many environments at once, after a restart and at a deployment; in small what bench.fleet does."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from random import Random
+from statistics import mean
+from threading import Timer
+
+import pytest
+from sqlalchemy import text
+
+from db import Database, DatabaseSettings, Tls, UnreachableError
+from db.retry import wait_for_server_s
+from local.postgres import PostgresServer
+from tests.faults.proxy import Proxy
+from tests.faults.server import ordinary_url, terminate
+
+ENVIRONMENTS = 100
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def environments() -> Iterator[Callable[..., list[Database]]]:
+    """Make as many databases as asked for, each as in an environment of its own."""
+    with ExitStack() as stack:
+
+        def make(count: int, url: str) -> list[Database]:
+            settings = DatabaseSettings(
+                url=url, tls=Tls.INSECURE_LOCAL_ONLY, connect_timeout_s=PATIENCE_S, slot_wait_s=5.0
+            )
+            made = [Database(settings) for _ in range(count)]
+            for database in made:
+                stack.callback(database.close)
+            return made
+
+        yield make
+
+
+def ask(database: Database) -> float:
+    """Return the seconds that an answer took."""
+    began = time.monotonic()
+    with database.transaction() as connection:
+        assert connection.scalar(text("select 1")) == 1
+    return time.monotonic() - began
+
+
+def ideal_attempts(down_s: float) -> float:
+    """Return how many attempts full jitter makes on average to get past `down_s` seconds, where each costs no time."""
+    chance = Random(1)  # noqa: S311 - to be repeated, not to be secret
+    refused = UnreachableError()
+
+    def attempts() -> int:
+        at, attempt = 0.0, 1
+        while at < down_s:
+            options = {"left_s": PATIENCE_S, "left_to_connect_s": PATIENCE_S}
+            at += wait_for_server_s(refused, attempt, draw=chance.random, **options) or 0.0
+            attempt += 1
+        return attempt
+
+    return mean(attempts() for _ in range(1000))
+
+
+def test_a_restart_is_no_stampede(environments: Callable[..., list[Database]], fault_server: PostgresServer) -> None:
+    """Row 25: a hundred reconnect at once; each success takes at most twice the attempts that jitter alone would."""
+    fault_server.stop("fast")
+    roomy = PostgresServer(fault_server.directory, fault_server.password, settings={"max_connections": "150"})
+    down_s = 1.0
+    with Proxy(roomy.port, settle_s=0) as proxy:
+        crowd = environments(ENVIRONMENTS, roomy.url().replace(f":{roomy.port}/", f":{proxy.port}/"))
+        began = time.monotonic()
+        starter = Timer(down_s, roomy.start)
+        starter.start()
+        with ThreadPoolExecutor(ENVIRONMENTS) as threads:
+            took = list(threads.map(ask, crowd))
+        starter.join()
+        up_after_s = min(took)
+        assert up_after_s <= time.monotonic() - began
+        attempts = proxy.accepted / ENVIRONMENTS
+    for database in crowd:
+        database.close()
+    roomy.stop()
+    fault_server.start()
+    assert attempts <= 2 * ideal_attempts(up_after_s), (attempts, ideal_attempts(up_after_s))
+
+
+def test_new_environments_are_served_while_old_ones_idle(
+    environments: Callable[..., list[Database]],
+    fault_server: PostgresServer,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 27: a deployment: the old ones have every slot and are never invoked again."""
+    url = ordinary_url(fault_server)
+    terminate(fault_server)
+    old = environments(6, url)
+    for database in old:
+        ask(database)
+    new = environments(6, url)
+    with ThreadPoolExecutor(len(new)) as threads:
+        took = list(threads.map(ask, new))
+    noticed(27, max(took), 3.0)
