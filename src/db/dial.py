@@ -3,15 +3,18 @@
 TLS: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
 """
 
-import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
 
 from db import wire
 from db.deadline import Deadline
-from db.server_errors import DisconnectedError
+from db.server_errors import DisconnectedError, TookTooLongError
 
 WATCH = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
 """How the kernel notices that the other machine is gone: seconds until the first probe and between probes, how many may
@@ -19,6 +22,9 @@ go unanswered, and for how many milliseconds what was sent. Where the system kno
 
 
 A_DAY_S = 86400.0
+
+_Candidate = tuple[Any, ...]
+"""An answer of getaddrinfo: family, kind, protocol, canonical name, address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def timeout_s(deadline: Deadline) -> float:
     return min(deadline.require("connect"), A_DAY_S)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _named(address: Address) -> Iterator[None]:
     try:
         yield
@@ -68,7 +74,7 @@ def _named(address: Address) -> Iterator[None]:
         raise DisconnectedError(f"cannot connect to {address}: {error}") from error
 
 
-@contextlib.contextmanager
+@contextmanager
 def _closed_on_error(sock: socket.socket) -> Iterator[None]:
     try:
         yield
@@ -79,7 +85,7 @@ def _closed_on_error(sock: socket.socket) -> Iterator[None]:
 
 def _connected(address: Address, deadline: Deadline) -> socket.socket:
     """Try each of the name's addresses, each with its share of the time that is left."""
-    candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    candidates = _looked_up(address, deadline)
     for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
         share_s = timeout_s(deadline) / (len(candidates) - tried + 1)
         sock = socket.socket(family, kind, proto)
@@ -93,6 +99,32 @@ def _connected(address: Address, deadline: Deadline) -> socket.socket:
         else:
             return sock
     raise DisconnectedError(f"{address.host} has no address")
+
+
+def _looked_up(address: Address, deadline: Deadline) -> list[_Candidate]:
+    """Resolve the name, and wait for that no longer than anything else; the system's resolver knows no deadline."""
+    with suppress(OSError):
+        return _resolve(address, socket.AI_NUMERICHOST)
+    answers: SimpleQueue[list[_Candidate] | OSError] = SimpleQueue()
+    Thread(target=lambda: answers.put(_resolved(address)), daemon=True, name="resolver").start()
+    try:
+        answer = answers.get(timeout=timeout_s(deadline))
+    except Empty:
+        raise TookTooLongError(f"{address.host} was not resolved before the deadline") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _resolved(address: Address) -> list[_Candidate] | OSError:
+    try:
+        return _resolve(address)
+    except OSError as error:
+        return error
+
+
+def _resolve(address: Address, flags: int = 0) -> list[_Candidate]:
+    return socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
 
 
 def _configure(sock: socket.socket) -> None:

@@ -1,6 +1,7 @@
 """Time limits, and what happens when the connection goes: over real sockets, through a proxy that breaks them."""
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,6 +10,7 @@ import pytest
 from pg8000 import dbapi
 
 from db.deadline import Deadline
+from db.dial import Address
 from db.errors import DeadlineExceededError
 from db.protocol import Connection, Rider, connect
 from db.server_errors import (
@@ -144,6 +146,32 @@ def test_a_name_with_several_addresses_is_tried_through(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_rest, **_options: places)
     with connected(postgres, deadline=Deadline.after(5)) as connection:
         assert value(connection, "select 1") == 1
+
+
+def test_a_name_that_is_not_resolved_ends_at_the_deadline(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's resolver may take a minute; nobody waits for it longer than for anything else."""
+    release = threading.Event()
+
+    def slow(*_rest: object, flags: int = 0, **_options: object) -> list[object]:
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror
+        release.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    try:
+        with pytest.raises(TookTooLongError):
+            connect(session(postgres, address=Address("db.example", 5432)), deadline=Deadline.after(0.3))
+    finally:
+        release.set()
+
+
+def test_a_name_that_nobody_knows_says_so(postgres: PostgresServer) -> None:
+    """As any other failure to connect, with the name and the port."""
+    with pytest.raises(DisconnectedError, match=r"no-such-host\.invalid:5432"):
+        connect(session(postgres, address=Address("no-such-host.invalid", 5432)), deadline=Deadline.after(20))
 
 
 # --- loss ---

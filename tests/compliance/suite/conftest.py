@@ -1,10 +1,18 @@
 """Makes SQLAlchemy's own suite run here: a pytest of its own, with SQLAlchemy's plugin, started by test_compliance."""
 
+from functools import partial
+
 import pytest
 
-import db.dialect  # noqa: F401 - registers postgresql+slotwise
+import db.dialect
+from db import lasting
+from db.opening import Habits
 
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 
 import sqlalchemy.dialects.postgresql.provision  # noqa: E402, F401 - how the suite cleans a PostgreSQL
 from sqlalchemy.testing.plugin.pytestplugin import *  # noqa: E402, F403 - the plugin is its names
+
+# The connections that a Database opens, which do more than those that are opened by URL.
+open_lasting = partial(lasting.connect, habits=Habits(), reserve_s=0.5, silence_s=30)
+db.dialect.connect = open_lasting  # type: ignore[attr-defined]  # the name that the dialect uses
