@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 SAM_VENV := .venv-sam
 RUNTIME := 3.13
 RUNTIME_VENV := .venv-$(RUNTIME)
+CHECKOV_VENV := .venv-checkov
 SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture versions check build artefact bench-coldstart format tables lock clean
+.PHONY: help run test torture versions check build artefact stacks bench-coldstart format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -29,11 +30,11 @@ $(VENV)/.installed: requirements/dev.txt
 	@$(call install,$(VENV),$<)
 	@touch $@
 
-# aws-sam-cli pins a boto3 of its own.
-$(SAM_VENV)/.installed: requirements/sam.txt $(VENV)/.installed
-	@echo "making $(SAM_VENV) (once; up to a minute)"
-	@rm -rf $(SAM_VENV) && $(PYTHON) -m venv $(SAM_VENV)
-	@$(call install,$(SAM_VENV),$<)
+# aws-sam-cli and checkov pin a boto3 of their own.
+$(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed: .venv-%/.installed: requirements/%.txt $(VENV)/.installed
+	@echo "making $(@D) (once; up to a minute)"
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(call install,$(@D),$<)
 	@touch $@
 
 # --- the work ---
@@ -62,13 +63,14 @@ versions: $(VENV)/.installed ## Run the fast tests under the other supported Pyt
 
 FORCE:
 
-check: $(VENV)/.installed $(SAM_VENV)/.installed ## Lint, types, import contracts, template
+check: $(VENV)/.installed $(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed ## Lint, types, import contracts, template
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=src $(BIN)/lint-imports
 	@$(SAM) validate --lint --region eu-central-1
-	@$(SAM_VENV)/bin/cfn-lint template.yaml
+	@$(SAM_VENV)/bin/cfn-lint -- template.yaml
+	@$(CHECKOV_VENV)/bin/checkov --config-file .checkov.yaml --file template.yaml
 
 build: $(SAM_VENV)/.installed ## Build what `sam deploy` deploys (bytecode needs the runtime's Python: src/Makefile)
 	@$(SAM) build
@@ -78,6 +80,12 @@ artefact: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Build the functio
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries $(SAM) build --build-dir .cache/artefact --cache-dir .cache/sam >.cache/build.log 2>&1 \
 		|| { cat .cache/build.log; exit 1; }
 	@ARTEFACT=.cache/artefact/RecordsFunction ARTEFACT_PYTHON=$(CURDIR)/$(RUNTIME_VENV)/bin/python $(BIN)/python -m pytest tests/artefact
+
+stacks: $(SAM_VENV)/.installed ## Translate, lint and deploy (into an emulator) the stack with each choice of parameters
+	@rm -rf .cache/stacks && PYTHONPATH=. AWS_DEFAULT_REGION=eu-central-1 \
+		$(SAM_VENV)/bin/python -m tests.stacks.translate .cache/stacks 2>/dev/null
+	@$(SAM_VENV)/bin/cfn-lint -- .cache/stacks/*.json
+	@STACKS=.cache/stacks $(BIN)/python -m pytest tests/stacks
 
 bench-coldstart: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Measure cold starts anew: bench/coldstart.md
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries PYTHONPATH=src $(BIN)/python -m bench.coldstart
@@ -94,6 +102,7 @@ lock: $(VENV)/.installed ## Pin the dependencies anew, with their hashes
 	@$(LOCK) --group dev --group bench pyproject.toml -o requirements/dev.txt
 	@$(LOCK) -c requirements/dev.txt pyproject.toml -o src/requirements.txt
 	@$(LOCK) requirements/sam.in -o requirements/sam.txt
+	@$(LOCK) requirements/checkov.in -o requirements/checkov.txt
 
 clean: ## Remove everything that was made here
 	@rm -rf $(VENV) .venv-* .cache .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis

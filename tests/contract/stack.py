@@ -17,6 +17,7 @@ def _intrinsic(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str,
     value: Any
     if isinstance(node, yaml.ScalarNode):
         value = loader.construct_scalar(node)
+        value = value.split(".", 1) if name == "GetAtt" else value
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:

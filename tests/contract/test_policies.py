@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.contract.stack import resources
 
 NETWORK = [
@@ -17,10 +19,9 @@ CANNOT_BE_NARROWED = {"AttachToTheSubnets", "KeepThemFromTheCode", "SendTraces"}
 """Statements about "*", because AWS defines no resource for their actions."""
 
 
-def _statements() -> dict[str, dict[str, Any]]:
-    policy = resources("AWS::IAM::ManagedPolicy")["DatabaseAccess"]["PolicyDocument"]
-    flat = [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in policy["Statement"]]
-    return {statement["Sid"]: statement for statement in flat}
+def _statements(policy: str = "DatabaseAccess") -> dict[str, dict[str, Any]]:
+    document = resources("AWS::IAM::ManagedPolicy")[policy]["PolicyDocument"]
+    return {statement["Sid"]: statement for statement in document["Statement"]}
 
 
 def test_the_functions_read_one_secret_and_no_other() -> None:
@@ -30,9 +31,10 @@ def test_the_functions_read_one_secret_and_no_other() -> None:
     assert read["Resource"] == SECRET
 
 
-def test_the_secrets_key_opens_that_secret_only() -> None:
+@pytest.mark.parametrize("policy", ["KeyAccess", "ProxyKeyAccess"])
+def test_the_secrets_key_opens_that_secret_only(policy: str) -> None:
     """Through Secrets Manager, and for nothing else that the key encrypts."""
-    decrypt = _statements()["DecryptTheSecret"]
+    (decrypt,) = _statements(policy).values()
     assert decrypt["Action"] == "kms:Decrypt"
     assert decrypt["Resource"] == {"Ref": "DatabaseKeyArn"}
     assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == SECRET
@@ -48,8 +50,8 @@ def test_the_network_is_lambdas_and_not_the_codes() -> None:
 
 def test_nothing_else_is_allowed() -> None:
     """No statement more, and "*" only where AWS leaves no choice."""
-    narrow = {"ReadTheSecret", "DecryptTheSecret"}
-    assert set(_statements()) == narrow | CANNOT_BE_NARROWED
+    assert set(_statements()) == {"ReadTheSecret"} | CANNOT_BE_NARROWED
+    assert set(resources("AWS::IAM::ManagedPolicy")) == {"DatabaseAccess", "KeyAccess", "ProxyKeyAccess"}
     for sid, statement in _statements().items():
         assert (statement["Resource"] == "*") == (sid in CANNOT_BE_NARROWED)
         assert "*" not in str(statement["Action"])
@@ -76,7 +78,7 @@ def test_a_functions_role_adds_its_own_log_and_nothing_more() -> None:
         (own,) = role["Policies"]
         (statement,) = own["PolicyDocument"]["Statement"]
         assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
-        assert statement["Resource"] == {"Fn::GetAtt": name.replace("Role", "LogGroup.Arn")}
+        assert statement["Resource"] == {"Fn::GetAtt": [name.replace("Role", "LogGroup"), "Arn"]}
         assert role["ManagedPolicyArns"] == [{"Ref": "DatabaseAccess"}]
 
 
@@ -84,6 +86,5 @@ def test_the_proxy_reads_the_functions_secret_and_no_other() -> None:
     """It lends that login and has no use for another."""
     (role,) = _roles("rds.amazonaws.com").values()
     (policy,) = role["Policies"]
-    read, decrypt = policy["PolicyDocument"]["Statement"]
+    (read,) = policy["PolicyDocument"]["Statement"]
     assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", SECRET)
-    assert decrypt["Fn::If"][1]["Resource"] == {"Ref": "DatabaseKeyArn"}

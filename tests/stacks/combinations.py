@@ -1,0 +1,37 @@
+"""The parameters with which the tests deploy the stack: each choice at least once, from nothing to everything."""
+
+from types import MappingProxyType
+
+GIVEN_NETWORK = {"VpcId": "vpc-0a1b2c3d", "SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d"}
+GIVEN_DATABASE = {
+    **GIVEN_NETWORK,
+    "SecurityGroupIds": "sg-0a1b2c3d",
+    "DatabaseSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:given-AbCdEf",
+    "DatabaseClusterId": "given",
+}
+KEY = {"DatabaseKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"}
+
+COMBINATIONS = MappingProxyType(
+    {
+        "nothing-given": {},
+        "network-given": GIVEN_NETWORK,
+        "everything-given": {**GIVEN_DATABASE, **KEY, "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms"},
+        "pooler": {
+            **GIVEN_DATABASE,
+            "ConnectionMode": "pooler",
+            "DatabaseHost": "pooler.example.com",
+            "DatabaseName": "",
+        },
+        "proxy": {"ConnectionMode": "proxy", **KEY},
+        "proxy-before-given": {**GIVEN_DATABASE, "ConnectionMode": "proxy"},
+        "sleeping-on-arm": {"MinCapacity": "0", "Architecture": "arm64", "FleetSlots": "40", "PoolSize": "0"},
+        "tokens-from-pages": {
+            "Authorization": "jwt",
+            "JwtIssuer": "https://issuer.example.com",
+            "JwtAudience": "records,web",
+            "CorsOrigins": "https://app.example.com,http://localhost:5173",
+        },
+        "production": {"Standby": "true", "Deployment": "Canary10Percent5Minutes", "RotationUsers": "alternating"},
+    }
+)
+"""Parameters that differ from their defaults, by the combination's name."""

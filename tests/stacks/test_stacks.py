@@ -1,0 +1,127 @@
+"""Every combination of parameters is a stack that holds: as translated, and as deployed into an emulator."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from db import DatabaseSettings
+from db.settings import Mode
+from tests.contract.stack import routes, template
+from tests.stacks.combinations import COMBINATIONS, GIVEN_DATABASE
+from tests.stacks.deployment import Stack, account, deploy
+
+UNTRIED = {"LogLevel", "LogRetentionDays", "Deployment", "DeletionProtection"}
+"""Parameters whose values go through to AWS as they are."""
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS)
+def name(request: pytest.FixtureRequest) -> str:
+    """Each combination."""
+    combination: str = request.param
+    return combination
+
+
+@pytest.fixture(scope="module")
+def translated(name: str) -> Stack:
+    """The combination's template, as CloudFormation's macro hands it on; `make stacks` has written it."""
+    stack: Stack = json.loads((Path(os.environ["STACKS"]) / f"{name}.json").read_text())
+    return stack
+
+
+@pytest.fixture(scope="module")
+def deployed(translated: Stack) -> Iterator[Stack]:
+    """What has been made of the stack in an account of its own, by type and logical id."""
+    with account():
+        yield deploy(translated)
+
+
+def test_a_deployed_function_can_read_what_it_is_told(name: str, deployed: Stack) -> None:
+    """Its variables, references and conditions resolved, are settings that it takes and that mean what was wanted."""
+    wanted = COMBINATIONS[name]
+    host = "Proxy.Endpoint" if wanted.get("ConnectionMode") == "proxy" else wanted.get("DatabaseHost")
+    for function in deployed["AWS::Lambda::Function"].values():
+        configuration = boto3.client("lambda").get_function_configuration(FunctionName=function)
+        told = {key: value for key, value in configuration["Environment"]["Variables"].items() if value is not None}
+        settings = DatabaseSettings.from_env(told)
+        assert str(settings.secret_id).endswith(wanted.get("DatabaseSecretArn", ":ApplicationSecretAttachment"))
+        assert settings.mode is (Mode.POOLER if "ConnectionMode" in wanted else Mode.DIRECT)
+        assert settings.pool_size == int(wanted.get("PoolSize", "1"))
+        assert settings.host == host
+
+
+def test_a_function_is_in_the_network_that_was_asked_for(name: str, deployed: Stack) -> None:
+    """The given subnets, or the stack's own two."""
+    own = set(deployed.get("AWS::EC2::Subnet", {}).values())
+    given = set(COMBINATIONS[name].get("SubnetIds", "").split(","))
+    for function in deployed["AWS::Lambda::Function"].values():
+        network = boto3.client("lambda").get_function_configuration(FunctionName=function)["VpcConfig"]
+        assert set(network["SubnetIds"]) == (own or given)
+        assert len(network["SecurityGroupIds"]) == 1
+
+
+def test_every_policy_is_one_that_iam_takes(name: str, deployed: Stack) -> None:
+    """Moto checks the documents as IAM does; who has no key gets no right to one."""
+    policies = set(deployed["AWS::IAM::ManagedPolicy"])
+    keyed = {"KeyAccess"} if "DatabaseKeyArn" in COMBINATIONS[name] else set()
+    proxied = {"ProxyKeyAccess"} if keyed and COMBINATIONS[name].get("ConnectionMode") == "proxy" else set()
+    assert policies == {"DatabaseAccess"} | keyed | proxied
+
+
+def test_the_dashboard_is_one_that_cloudwatch_takes(deployed: Stack) -> None:
+    """Valid JSON, every widget within the 24 columns and none over another."""
+    (dashboard,) = deployed["AWS::CloudWatch::Dashboard"].values()
+    body = json.loads(boto3.client("cloudwatch").get_dashboard(DashboardName=dashboard)["DashboardBody"])
+    cells = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+
+
+def test_nothing_is_reached_from_the_internet(name: str, deployed: Stack, translated: Stack) -> None:
+    """No gateway, no public address, no group that lets in everybody, whatever the parameters."""
+    kinds = {resource["Type"] for resource in translated["Resources"].values()}
+    assert not kinds & {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::EIP"}
+    ec2 = boto3.client("ec2")
+    for group in deployed.get("AWS::EC2::SecurityGroup", {}).values():
+        (described,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+        ranges = [each["CidrIp"] for rule in described["IpPermissions"] for each in rule["IpRanges"]]
+        assert "0.0.0.0/0" not in ranges
+    assert ("AWS::EC2::VPC" in deployed) == ("VpcId" not in COMBINATIONS[name])
+
+
+def test_every_route_leads_to_a_function_by_its_alias_and_is_guarded(translated: Stack) -> None:
+    """What the macro has made of the definition and the events: no route lost, none added, none open."""
+    paths = translated["Resources"]["Api"]["Properties"]["Body"]["paths"]
+    found = {
+        f"{method.upper()} {path}": operation for path, each in paths.items() for method, operation in each.items()
+    }
+    assert set(found) == set(routes())
+    for operation in found.values():
+        assert operation["security"]["Fn::If"][0] == "WantsTokens"
+        assert "Aliaslive}" in operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+
+
+def test_a_bad_version_is_taken_back(translated: Stack) -> None:
+    """Each function's alias moves by CodeDeploy, which the alarms stop, and which then brings back the old version."""
+    groups = [each for each in translated["Resources"].values() if each["Type"] == "AWS::CodeDeploy::DeploymentGroup"]
+    assert len(groups) == len(set(routes().values()))
+    for group in groups:
+        assert len(group["Properties"]["AlarmConfiguration"]["Alarms"]) == 3
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["Properties"]["AutoRollbackConfiguration"]["Events"]
+
+
+def test_the_combinations_give_each_choice_a_turn() -> None:
+    """A value of a parameter that nobody tries is one that may not work."""
+    for name, parameter in template()["Parameters"].items():
+        if "AllowedValues" in parameter and name not in UNTRIED:
+            tried = {COMBINATIONS[each].get(name, parameter["Default"]) for each in COMBINATIONS}
+            assert tried == set(parameter["AllowedValues"]), name
+    assert set(GIVEN_DATABASE) <= set(template()["Parameters"])
