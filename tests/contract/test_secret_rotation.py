@@ -3,7 +3,7 @@
 from tests.contract.stack import resources, template
 
 ALTERNATING = "UsersAlternate"
-ADMINISTRATOR = {"Fn::GetAtt": "Database.MasterUserSecret.SecretArn"}
+ADMINISTRATOR = {"Fn::GetAtt": ["Database", "MasterUserSecret.SecretArn"]}
 
 
 def test_one_user_or_two_in_turn_is_a_parameter() -> None:

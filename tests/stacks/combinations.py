@@ -31,7 +31,12 @@ COMBINATIONS = MappingProxyType(
             "JwtAudience": "records,web",
             "CorsOrigins": "https://app.example.com,http://localhost:5173",
         },
-        "production": {"Standby": "true", "Deployment": "Canary10Percent5Minutes", "RotationUsers": "alternating"},
+        "production": {
+            "Standby": "true",
+            "Deployment": "Canary10Percent5Minutes",
+            "RotationUsers": "alternating",
+            "SnapStart": "PublishedVersions",
+        },
     }
 )
 """Parameters that differ from their defaults, by the combination's name."""
