@@ -1,0 +1,217 @@
+"""The policy on a simulated clock: fleets of any size, the same each time, in seconds.
+
+It decides with the very functions of db.fleet and db.pace; server, environments and time are simulated. What depends on
+a machine (CPU, sockets, freezing) is not here but in the benchmark.
+"""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+
+from bench.fleet.scenarios import Scenario
+from db.fleet import (
+    Limit,
+    Sample,
+    Verdict,
+    View,
+    keep_or_release,
+    lease_s,
+    newcomers_per_s,
+    next_wait_s,
+    outlived,
+    patience_s,
+)
+from db.lookout import LOOK_EVERY_S
+from db.pace import Pace
+
+CONNECT_S, CLOSE_S = 0.015, 0.005
+"""How long the server needs to let somebody in, and to notice that he has gone; the slot is taken meanwhile."""
+SHORTEST_LEASE_S, SLOT_WAIT_S = 2.0, 2.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of all requests."""
+
+    answered: int = 0
+    refused: int = 0
+    attempts: int = 0
+    connects: int = 0
+    environments: int = 0
+    peak: int = 0
+    waited_s: list[float] = field(default_factory=list)
+
+    def waited_at_most(self, seconds: float) -> float:
+        """Return the share of all requests that were answered after waiting no longer."""
+        in_time = sum(waited <= seconds for waited in self.waited_s)
+        return in_time / (self.answered + self.refused)
+
+
+@dataclass(slots=True)
+class Connection:
+    """A slot that is taken."""
+
+    leased_s: float
+    returned_at: float | None = None
+    is_open: bool = True
+
+
+class Environment:
+    """What one environment remembers."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.pace = Pace()
+        self.sample: Sample | None = None
+        self.newcomers_per_s: float | None = None
+        self.own_sessions = 0
+        self.refused_at: float | None = None
+        self.given_up = 0
+        self.began_at = 0.0
+
+
+class Simulation:
+    """One scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario, self._random = scenario, Random(scenario.seed)  # noqa: S311 - a simulation, not a secret
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._idle: list[Environment] = []
+        self._now, self._taken, self._sessions = 0.0, 0, 0
+        self.counts = Counts()
+
+    def run(self) -> Counts:
+        """Serve all requests of the trace."""
+        for arrival in self._scenario.arrivals():
+            self._at(arrival.at_s, self._arrive)
+        while self._events:
+            self._now, _, happen = heapq.heappop(self._events)
+            happen()
+        return self.counts
+
+    def _at(self, moment: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (moment, next(self._numbers), happen))
+
+    def _after(self, seconds: float, happen: Callable[[], None]) -> None:
+        self._at(self._now + seconds, happen)
+
+    def _about(self, seconds: float) -> float:
+        return seconds * self._random.uniform(0.7, 1.3)
+
+    # --- a request ---
+
+    def _arrive(self) -> None:
+        if self._idle:
+            self._borrow(self._idle.pop())
+            return
+        self.counts.environments += 1
+        environment = Environment()
+        self._after(self._scenario.cold_start_s, lambda: self._borrow(environment))
+
+    def _borrow(self, environment: Environment) -> None:
+        environment.pace.asked(self._now)
+        asked_at, connection = self._now, environment.connection
+        if connection and not self._has_outlived(connection):
+            connection.returned_at = None
+            environment.began_at = self._now
+            self._work(environment, asked_at)
+            return
+        if connection:
+            self._close(connection)
+        until = self._now + patience_s(SLOT_WAIT_S, environment.given_up)
+        self._attempt(environment, asked_at, until)
+
+    def _has_outlived(self, connection: Connection) -> bool:
+        idle_s = self._now - (connection.returned_at or 0.0)
+        return not connection.is_open or outlived(idle_s, connection.leased_s)
+
+    def _attempt(self, environment: Environment, asked_at: float, until: float) -> None:
+        self.counts.attempts += 1
+        if self._taken >= self._scenario.slots:
+            self._refuse(environment, asked_at, until)
+            return
+        self._taken += 1
+        self.counts.peak = max(self.counts.peak, self._taken)
+        environment.began_at = self._now
+        self._after(self._about(CONNECT_S), lambda: self._connected(environment, asked_at))
+
+    def _refuse(self, environment: Environment, asked_at: float, until: float) -> None:
+        environment.refused_at = self._now
+        wait_s = next_wait_s(until - self._now, self._random.random())
+        if self._now + wait_s < until:
+            self._after(wait_s, lambda: self._attempt(environment, asked_at, until))
+            return
+        environment.given_up += 1
+        self.counts.refused += 1
+        self._idle.append(environment)
+
+    def _connected(self, environment: Environment, asked_at: float) -> None:
+        self.counts.connects += 1
+        self._sessions += 1
+        environment.own_sessions += 1
+        if environment.refused_at is None or environment.refused_at < asked_at:
+            environment.given_up = 0
+        sample = environment.sample
+        is_fresh = sample is not None and self._now - sample.seen_at < LOOK_EVERY_S
+        share = sample.share if sample and is_fresh else 1.0
+        environment.connection = Connection(lease_s(share, SHORTEST_LEASE_S))
+        self._work(environment, asked_at)
+
+    def _work(self, environment: Environment, asked_at: float) -> None:
+        waited_s = self._now - asked_at
+        self._after(self._about(self._scenario.work_s), lambda: self._return(environment, waited_s))
+
+    # --- after the transaction ---
+
+    def _return(self, environment: Environment, waited_s: float) -> None:
+        self._look(environment)
+        environment.pace.returned(self._now, environment.began_at)
+        connection = environment.connection
+        if connection and keep_or_release(self._view(environment, connection)) is Verdict.KEEP:
+            self._keep(connection)
+        elif connection:
+            environment.connection = None
+            self._after(CLOSE_S, lambda: self._close(connection))
+        self._after(self._scenario.rest_s, lambda: self._answer(environment, waited_s))
+
+    def _look(self, environment: Environment) -> None:
+        before = environment.sample
+        if before and self._now - before.seen_at < LOOK_EVERY_S:
+            return
+        sample = Sample(self._now, (Limit(self._taken, self._scenario.slots),), self._sessions)
+        environment.newcomers_per_s = newcomers_per_s(before, sample, environment.own_sessions)
+        environment.sample, environment.own_sessions = sample, 0
+        if environment.connection:
+            environment.connection.leased_s = lease_s(sample.share, SHORTEST_LEASE_S)
+
+    def _view(self, environment: Environment, connection: Connection) -> View:
+        return View(
+            now=self._now,
+            sample=environment.sample,
+            newcomers_per_s=environment.newcomers_per_s,
+            held_s=environment.pace.held_s or 0.0,
+            idle_s=environment.pace.idle_s,
+            leased_s=connection.leased_s,
+            refused_at=environment.refused_at,
+        )
+
+    def _keep(self, connection: Connection) -> None:
+        returned_at = connection.returned_at = self._now
+        self._after(connection.leased_s, lambda: self._end_lease(connection, returned_at))
+
+    def _end_lease(self, connection: Connection, returned_at: float) -> None:
+        if connection.returned_at == returned_at:
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if connection.is_open:
+            connection.is_open = False
+            self._taken -= 1
+
+    def _answer(self, environment: Environment, waited_s: float) -> None:
+        self.counts.answered += 1
+        self.counts.waited_s.append(waited_s)
+        self._idle.append(environment)

@@ -1,0 +1,79 @@
+"""What the policy reaches with fleets of many sizes, on a simulated clock."""
+
+from functools import cache
+
+import pytest
+
+from bench.fleet.scenarios import Scenario, spike
+from bench.fleet.simulation import Counts, Simulation
+from bench.fleet.trace import Phase
+
+
+@cache
+def crowd(slots: int, times: int, seed: int) -> Counts:
+    """Return what becomes of a spike in which about `times` as many environments as slots are busy.
+
+    Two in five slots would be enough for all transactions.
+    """
+    per_s = slots
+    scenario = Scenario(
+        name="crowd",
+        title="",
+        phases=spike(10, 30, calm_per_s=per_s / 10),
+        slots=slots,
+        work_s=0.4,
+        rest_s=times * slots / per_s - 0.4,
+        seed=seed,
+    )
+    return Simulation(scenario).run()
+
+
+CROWDS = [(slots, times, seed) for slots in (40, 400) for times in (3, 6, 10) for seed in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(("slots", "times", "seed"), CROWDS)
+def test_many_times_more_environments_than_slots_are_all_answered(slots: int, times: int, seed: int) -> None:
+    """Every request, at most 1.05 attempts to connect for each answer, and 99 % within a second of the ideal."""
+    counts = crowd(slots, times, seed)
+    assert counts.environments > 0.9 * times * slots
+    assert counts.refused == 0
+    assert counts.attempts <= 1.05 * counts.answered
+    assert counts.waited_at_most(1.0) > 0.99
+    assert counts.peak <= slots
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seconds_between", [0.1, 0.5, 2.5])
+def test_few_environments_open_one_connection_each(seconds_between: float, seed: int) -> None:
+    """Fewer than a quarter as many as slots, idle for less than the five minutes of their lease: but the first one."""
+    scenario = Scenario(
+        name="few",
+        title="",
+        phases=(Phase(100 * seconds_between, 3 / seconds_between),),
+        work_s=0.05 * seconds_between,
+        rest_s=0.1 * seconds_between,
+        seed=seed,
+    )
+    counts = Simulation(scenario).run()
+    assert counts.environments < 10
+    assert counts.answered > 250
+    assert counts.attempts == counts.connects == counts.environments
+
+
+@pytest.mark.parametrize("times", [1.5, 3])
+def test_what_is_more_than_the_slots_can_do_is_refused_quickly(times: float) -> None:
+    """The rest is served: nearly as many answers as the slots can give, and few attempts for each refusal."""
+    slots, work_s = 40, 0.2
+    most_per_s = slots / work_s
+    scenario = Scenario(
+        name="overload",
+        title="",
+        phases=(Phase(40, times * most_per_s),),
+        slots=slots,
+        work_s=work_s,
+        rest_s=0.3,
+    )
+    counts = Simulation(scenario).run()
+    assert counts.answered > 0.85 * 40 * most_per_s
+    assert counts.attempts < 8 * (counts.answered + counts.refused)
+    assert counts.peak <= slots
