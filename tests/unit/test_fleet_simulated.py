@@ -43,7 +43,7 @@ def test_many_times_more_environments_than_slots_are_all_answered(slots: int, ti
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("seconds_between", [0.1, 0.5, 2.5])
+@pytest.mark.parametrize("seconds_between", [0.5, 1.0, 2.5])
 def test_few_environments_open_one_connection_each(seconds_between: float, seed: int) -> None:
     """Fewer than a quarter as many as slots, idle for less than the five minutes of their lease: but the first one."""
     scenario = Scenario(
