@@ -84,7 +84,7 @@ def answers(runner: Runner, ours: Path, plain: Path, stage: Stage, runs: int) ->
     """Time, in turns, from the start of the process to the first answer; then count one of each by the proxy."""
     cases = {
         "ours, secret by the extension": (ours, "handlers.records", stage.extension()),
-        "ours, secret by boto3": (ours, "handlers.records", {}),
+        "ours, secret by the API": (ours, "handlers.records", {}),
         "the usual way": (plain, "usual", {}),
     }
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}

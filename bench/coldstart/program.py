@@ -53,7 +53,7 @@ def answers(module: str) -> dict[str, object]:
     answer = sys.modules[module].handler(json.load(sys.stdin), Context())
     with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - no pathlib here
         resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-    return {"status": answer["statusCode"], "resident_mb": resident / 1024, "boto3": "boto3" in sys.modules}
+    return {"status": answer["statusCode"], "resident_mb": resident / 1024, "sdk": "botocore.session" in sys.modules}
 
 
 if __name__ == "__main__":

@@ -49,13 +49,13 @@ def _answers(found: dict[str, Any]) -> list[str]:
         "Secret fetched, connected over TLS, a row read and answered through the API's validation. The usual way is",
         "the same route with boto3, `create_engine` and Powertools, in the plain artefact.",
         "",
-        "| | time | ratio | must | flights | resident memory | boto3 imported |",
+        "| | time | ratio | must | flights | resident memory | SDK imported |",
         "|---|---:|---:|---:|---:|---:|---|",
     ]
     for name, one in found.items():
         ratio = f"**{one['seconds'] / usual['seconds']:.2f}** | 0.4" if name != USUAL else "1 | "
-        boto3 = "yes" if one["boto3"] else "no"
-        lines.append(f"| {name} | {_ms(one)} | {ratio} | {one['flights']} | {one['resident_mb']:.0f} MB | {boto3} |")
+        sdk = "yes" if one["sdk"] else "no"
+        lines.append(f"| {name} | {_ms(one)} | {ratio} | {one['flights']} | {one['resident_mb']:.0f} MB | {sdk} |")
     return [*lines, ""]
 
 

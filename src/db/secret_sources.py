@@ -1,6 +1,6 @@
 """Where a secret's versions come from: the extension beside the function, or the API of Secrets Manager.
 
-Always asks with an explicit stage. boto3 is imported at the first need: where the extension serves, never.
+Always asks with an explicit stage. The SDK is imported at the first need: where the extension serves, never.
 """
 
 import json
@@ -43,12 +43,12 @@ class Source(Protocol):
 
 
 class ApiSource:
-    """Secrets Manager itself, through boto3."""
+    """Secrets Manager itself, through botocore: boto3 adds nothing to a client but a third of its import."""
 
     def __init__(self, secret_id: str) -> None:
         self.secret_id = secret_id
         self._session: Any = None
-        """boto3's own default session must not be used by two threads at once."""
+        """A session must not be used by two threads at once."""
 
     def forget(self) -> None:
         """Make a session anew at the next need."""
@@ -71,20 +71,20 @@ class ApiSource:
             return _answer(self.secret_id, content)
         raise SecretError(f"secret {self.secret_id} cannot be read: {code}") from cause
 
-    def _client(self, within_s: float) -> Any:  # noqa: ANN401 - boto3 makes its classes when it runs
+    def _client(self, within_s: float) -> Any:  # noqa: ANN401 - botocore makes its classes when it runs
         """Return a client for one question: its time-outs are what is left now."""
-        import boto3  # noqa: PLC0415 - as above
+        from botocore import session  # noqa: PLC0415 - as above
         from botocore.config import Config  # noqa: PLC0415 - as above
 
         _quiet_sdk()
-        self._session = self._session or boto3.Session()
+        self._session = self._session or session.get_session()
         wait_s = max(0.1, within_s / 2)
         config = Config(
             connect_timeout=min(wait_s, 1.0),
             read_timeout=wait_s,
             retries={"total_max_attempts": 2, "mode": "standard"},
         )
-        return self._session.client("secretsmanager", config=config)
+        return self._session.create_client("secretsmanager", config=config)
 
 
 def _quiet_sdk() -> None:
@@ -153,7 +153,7 @@ def _answer(secret_id: str, content: Mapping[str, Any]) -> Answer:
 
 
 def _seconds(date: object) -> float | None:
-    """Read a date as boto3 (a datetime) and the extension (a number or ISO 8601) write it."""
+    """Read a date as botocore (a datetime) and the extension (a number or ISO 8601) write it."""
     try:
         when = datetime.fromisoformat(date) if isinstance(date, str) else date
     except ValueError:
