@@ -13,11 +13,14 @@ def readers(name: str) -> Iterator[str]:
     """Yield the files of src that use the attribute `name` of os, or import it."""
     for path in SRC.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            imported = isinstance(node, ast.ImportFrom) and node.module == "os"
-            if (isinstance(node, ast.Attribute) and node.attr == name) or (
-                imported and name in {alias.name for alias in node.names}
-            ):
+            if _uses(node, name):
                 yield str(path.relative_to(SRC))
+
+
+def _uses(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "os" and name in {alias.name for alias in node.names}
+    return isinstance(node, ast.Attribute) and node.attr == name
 
 
 def test_only_the_settings_read_the_environment() -> None:
