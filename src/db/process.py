@@ -58,6 +58,9 @@ def lambda_process(environ: Mapping[str, str] = ENVIRONMENT) -> LambdaProcess:
     )
 
 
+EXTENSION_PORT = 2773
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
     """Where the AWS Parameters and Secrets Lambda Extension listens, and what it takes as proof of who asks."""
@@ -71,4 +74,5 @@ def extension(environ: Mapping[str, str] = ENVIRONMENT) -> Extension | None:
     token = environ.get("AWS_SESSION_TOKEN")
     if not token or "AWS_LAMBDA_FUNCTION_NAME" not in environ:
         return None
-    return Extension(port=int(environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "2773")), token=Secret(token))
+    port = environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "")
+    return Extension(port=int(port) if port.isdecimal() else EXTENSION_PORT, token=Secret(token))

@@ -68,7 +68,9 @@ class ApiSource:
         except Exception as error:  # noqa: BLE001 - botocore's parsers meet junk, and put it into what they raise
             code = type(error).__name__
         else:
-            return _answer(self.secret_id, content)
+            if answer := _answer(content):
+                return answer
+            code, content = "it has no SecretString", None  # the frame of an error must not hold what it has instead
         raise SecretError(f"secret {self.secret_id} cannot be read: {code}") from cause
 
     def _client(self, within_s: float) -> Any:  # noqa: ANN401 - botocore makes its classes when it runs
@@ -121,12 +123,10 @@ class ExtensionSource:
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = False) -> Answer | None:
         """Ask the extension; ask the API where it is not there, not ready, or has an error to report."""
-        content = None if fresh else self._ask(stage, min(within_s, EXTENSION_TIMEOUT_S))
-        if content is None:
-            return self.otherwise.fetch(stage, within_s, fresh=fresh)
-        return _answer(self.secret_id, content)
+        answer = None if fresh else self._ask(stage, min(within_s, EXTENSION_TIMEOUT_S))
+        return answer or self.otherwise.fetch(stage, within_s, fresh=fresh)
 
-    def _ask(self, stage: Stage, within_s: float) -> Mapping[str, Any] | None:
+    def _ask(self, stage: Stage, within_s: float) -> Answer | None:
         from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - only where a secret is fetched
         from urllib.parse import urlencode  # noqa: PLC0415 - as above
 
@@ -141,14 +141,14 @@ class ExtensionSource:
             return None
         finally:
             connection.close()
-        return content if isinstance(content, dict) else None
+        return _answer(content) if isinstance(content, dict) else None
 
 
-def _answer(secret_id: str, content: Mapping[str, Any]) -> Answer:
+def _answer(content: Mapping[str, Any]) -> Answer | None:
+    """Return the version in a GetSecretValue's answer; None where it has no text."""
     text, version = content.get("SecretString"), content.get("VersionId")
     if not (isinstance(text, str) and isinstance(version, str)):
-        del content, text
-        raise SecretError(f"secret {secret_id} has no SecretString")
+        return None
     return Answer(version=version, text=Secret(text), created_at=_seconds(content.get("CreatedDate")))
 
 

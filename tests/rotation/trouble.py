@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,10 @@ TROUBLES = {
     "gone": Answering("503 Service Unavailable", "<html>no upstream</html>"),
     "slow": Answering("200 OK", "{}", delay_s=2.5),
     "not JSON": Answering("200 OK", JUNK_SECRET),
-    "no secret": Answering("200 OK", json.dumps({"VersionId": "v9", "SecretBinary": JUNK_SECRET})),
+    "no secret": Answering(
+        "200 OK", json.dumps({"VersionId": "v9", "SecretBinary": b64encode(JUNK_SECRET.encode()).decode()})
+    ),
+    "no base64": Answering("200 OK", json.dumps({"VersionId": "v9", "SecretBinary": JUNK_SECRET})),
     "not a JSON secret": secret(JUNK_SECRET),
     "a secret without a user": secret(json.dumps({"password": JUNK_SECRET, "host": "127.0.0.1"})),
 }
