@@ -61,7 +61,8 @@ class Connection:
 class Environment:
     """What one environment remembers."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
+        self.version = version
         self.connection: Connection | None = None
         self.pace = Pace()
         self.sample: Sample | None = None
@@ -80,13 +81,15 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._idle: list[Environment] = []
-        self._now, self._taken, self._sessions = 0.0, 0, 0
+        self._now, self._taken, self._sessions, self._version = 0.0, 0, 0, 1
         self.counts = Counts()
 
     def run(self) -> Counts:
         """Serve all requests of the trace."""
         for arrival in self._scenario.arrivals():
             self._at(arrival.at_s, self._arrive)
+        if self._scenario.deploy_at_s is not None:
+            self._at(self._scenario.deploy_at_s, self._deploy)
         while self._events:
             self._now, _, happen = heapq.heappop(self._events)
             happen()
@@ -101,6 +104,15 @@ class Simulation:
     def _about(self, seconds: float) -> float:
         return seconds * self._random.uniform(0.7, 1.3)
 
+    def _deploy(self) -> None:
+        """Let nobody use the environments any more that there are; they stay as they are."""
+        self._version += 1
+        self._idle.clear()
+
+    def _freeze(self, environment: Environment) -> None:
+        if environment.version == self._version:
+            self._idle.append(environment)
+
     # --- a request ---
 
     def _arrive(self) -> None:
@@ -108,7 +120,7 @@ class Simulation:
             self._borrow(self._idle.pop())
             return
         self.counts.environments += 1
-        environment = Environment()
+        environment = Environment(self._version)
         self._after(self._scenario.cold_start_s, lambda: self._borrow(environment))
 
     def _borrow(self, environment: Environment) -> None:
@@ -146,7 +158,7 @@ class Simulation:
             return
         environment.given_up += 1
         self.counts.refused += 1
-        self._idle.append(environment)
+        self._freeze(environment)
 
     def _connected(self, environment: Environment, asked_at: float) -> None:
         self.counts.connects += 1
@@ -214,4 +226,4 @@ class Simulation:
     def _answer(self, environment: Environment, waited_s: float) -> None:
         self.counts.answered += 1
         self.counts.waited_s.append(waited_s)
-        self._idle.append(environment)
+        self._freeze(environment)

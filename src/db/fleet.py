@@ -17,7 +17,8 @@ IF_UNKNOWN = 0.5
 
 LEASES = ((0.25, 150.0), (0.5, 15.0), (1.0, 1.0))
 """Up to which share of slots taken a lease lasts how many times the shortest. So a quarter of the slots at most is idle
-for longer than the second, half at most for longer than the third: what a fleet that falls asleep can hold back."""
+for longer than the second, half at most for longer than the third: what a fleet that falls asleep can hold back. Longer
+ones above half would spare calm fleets connects, and make the environments of the next deployment wait."""
 
 REFUSAL_COUNTS_S = 2.0
 """For how long a refusal tells that slots are scarce, whatever the sample says."""

@@ -60,6 +60,25 @@ def test_few_environments_open_one_connection_each(seconds_between: float, seed:
     assert counts.attempts == counts.connects == counts.environments
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_deployment_is_served_at_once(seed: int) -> None:
+    """Twice as many old environments as slots fall asleep with what they hold; the new ones wait for none of it."""
+    scenario = Scenario(
+        name="deployment",
+        title="",
+        phases=(Phase(60, 30),),
+        work_s=0.4,
+        rest_s=2.0,
+        deploy_at_s=30.0,
+        seed=seed,
+    )
+    counts = Simulation(scenario).run()
+    assert counts.environments > 150
+    assert counts.refused == 0
+    assert counts.waited_at_most(1.0) > 0.99
+    assert counts.attempts <= 1.05 * counts.answered
+
+
 @pytest.mark.parametrize("times", [1.5, 3])
 def test_what_is_more_than_the_slots_can_do_is_refused_quickly(times: float) -> None:
     """The rest is served: nearly as many answers as the slots can give, and few attempts for each refusal."""
