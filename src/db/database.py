@@ -16,13 +16,14 @@ from db.connector import Connector
 from db.credentials import credentials_from
 from db.deadline import Deadline
 from db.engine import build_engine
-from db.errors import SlotwiseError
-from db.failures import borrowing, kind_of
+from db.errors import ConnectionLostError, SlotwiseError
+from db.failures import borrowing, kind_of, translated
 from db.identity import Credentials
 from db.lasting import LastingConnection
 from db.member import Member
 from db.observation import Borrow, Observer, PoolState, Repeat, Silence, SlowStatement
-from db.retry import repeat, wait_for_server_s, wait_for_work_s
+from db.reach import reach
+from db.retry import repeat, wait_for_work_s
 from db.settings import DatabaseSettings, Switch
 from db.slow import plan_of, watch
 
@@ -53,7 +54,11 @@ class Database:
         """The engine behind the borrows; for Alembic and tools."""
         member, connector = self._member, self._connector
         engine = build_engine(
-            self.settings.pool_size, lambda: member.with_slot(self._connect), self.deadline, lambda: self._comment
+            self.settings.pool_size,
+            lambda: member.with_slot(self._connect),
+            self.deadline,
+            lambda: self._comment,
+            self._repeats,
         )
         if self.settings.slow_statement_ms:
             watch(engine, self.settings.slow_statement_ms, self.observer.slow)
@@ -62,15 +67,11 @@ class Database:
         return engine
 
     def _connect(self) -> LastingConnection:
-        """Return a new connection; wait for a server that is starting up, and a little for one that is not there."""
-        deadline = self.deadline()
-        soon = deadline.within(self.settings.connect_timeout_s)
+        return reach(self._connector.connect, self.deadline(), self.settings)
 
-        def wait_s(error: SlotwiseError, attempt: int) -> float | None:
-            left_s, left_to_connect_s = deadline.remaining_s(), soon.remaining_s()
-            return wait_for_server_s(error, attempt, left_s=left_s, left_to_connect_s=left_to_connect_s)
-
-        return repeat(self._connector.connect, wait_s=wait_s)
+    def _repeats(self, error: Exception, wait_s: float = 0.0) -> None:
+        known = translated(error, when_broken=ConnectionLostError) or error
+        self.observer.repeated(Repeat(kind=kind_of(known), wait_ms=wait_s * 1000))
 
     @cached_property
     def _autocommit_engine(self) -> Engine:
@@ -119,7 +120,7 @@ class Database:
         return repeat(
             once,
             wait_s=wait_s,
-            repeating=lambda error, seconds: self.observer.repeated(Repeat(kind=error.kind, wait_ms=seconds * 1000)),
+            repeating=self._repeats,
         )
 
     @contextmanager

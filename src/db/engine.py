@@ -20,10 +20,12 @@ def build_engine(
     connect: Callable[[], LastingConnection],
     deadline: Callable[[], Deadline],
     comment: Callable[[], str],
+    repeating: Callable[[Exception], None],
 ) -> Engine:
     """Return an engine that keeps `pool_size` connections (0: none), opened with `connect`; opens nothing yet.
 
     Each checkout is bounded by what `deadline` returns then, and its statements carry what `comment` does.
+    `repeating` is told why a flight is sent again on a new session.
     """
     engine = create_engine(
         "postgresql+slotwise://",
@@ -38,7 +40,7 @@ def build_engine(
     ) -> DBAPIConnection:
         began = time.monotonic()
         connection = connect()
-        connection.reopen = connect
+        connection.reopen, connection.repeating = connect, repeating
         entry.info[CONNECT_MS] = (time.monotonic() - began) * 1000
         return connection
 

@@ -49,6 +49,8 @@ class LastingConnection(AttentiveConnection):
         super().__init__(transport, address, said, reserve_s=reserve_s, silence_s=silence_s)
         self.reopen: Callable[[], LastingConnection] | None = None
         """Opens the session that takes this one's place; None: it ends as any connection does."""
+        self.repeating: Callable[[Exception], None] = _tell_nobody
+        """Told why a flight is sent again."""
         self.behind_statement = self._ask_for_id
         self._left_residue = False
         self._transaction_id: int | None = None
@@ -99,7 +101,8 @@ class LastingConnection(AttentiveConnection):
             except (ClosedError, DisconnectedError, ServerError) as error:
                 asked = bool(self.modes.read_only)
                 found = verdict(error, was_idle=was_idle, begins=begins, reads=reads, asked_read_only=asked)
-                self._refuse_to_repeat(error, found if left else Verdict.RAISE)
+                self._refuse_to_repeat(error, Verdict.RAISE if found is Verdict.REPEAT and not left else found)
+                self.repeating(error)
             self._renew()
         raise AssertionError("the last attempt returns or raises")
 
@@ -163,6 +166,10 @@ class LastingConnection(AttentiveConnection):
             raise error
         if outcome is Outcome.PENDING:
             raise CommitUnknownError(self._transaction_id) from error
+
+
+def _tell_nobody(_error: Exception) -> None:
+    """Keep it."""
 
 
 class Asker:

@@ -62,7 +62,7 @@ class LeakedBorrow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeat:
-    """Work that is about to be run again, since nothing of it can have been committed."""
+    """Work, or a single flight, that is about to be run again, since nothing of it can have been committed."""
 
     kind: str
     """Why: `SlotwiseError.kind`."""

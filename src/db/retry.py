@@ -47,7 +47,7 @@ def wait_for_server_s(
     A server that says that it is starting up is waited for as long as the work may take (`left_s`), one that is not
     there as long as a connect may take; what a further attempt cannot change is not waited for.
     """
-    if not isinstance(error, UnreachableError):
+    if not isinstance(error, UnreachableError | ReadOnlyError):
         return None
     if sqlstate_of(error.__cause__ or error) == STARTING_UP:
         return _jittered(attempt, left_s, draw)

@@ -56,6 +56,13 @@ Reader = Callable[[str], object]
 """Turns a variable's text into a value; its ValueError says what is allowed."""
 
 
+class TargetSession(StrEnum):
+    """What the server must be able to do; the names are libpq's."""
+
+    ANY = "any"
+    READ_WRITE = "read-write"
+
+
 class AtInit(StrEnum):
     """What an environment does ahead of its first invocation, while INIT has the whole processor."""
 
@@ -138,6 +145,10 @@ class DatabaseSettings:
     behind by an environment that was frozen or killed. 0 for no limit."""
     search_path: str | None = _setting("DB_SEARCH_PATH", None)
     """The session's search_path; the role's by default."""
+    target_session_attrs: TargetSession = _setting(
+        "DB_TARGET_SESSION_ATTRS", TargetSession.READ_WRITE, _choice(TargetSession)
+    )
+    """`read-write` turns away from a standby, so that a failover finds the new writer; `any` suits reader endpoints."""
     connect_timeout_s: float = _setting("DB_CONNECT_TIMEOUT_S", 5.0, _number(float, 0.1, 60))
     """Seconds for one connection attempt: name, TCP, TLS and login together."""
     reserve_s: float = _setting("DB_RESERVE_S", 0.5, _number(float, 0, 60))

@@ -18,6 +18,7 @@ from db import (
     Tls,
     UnavailableError,
 )
+from db.settings import TargetSession
 from local.postgres import PostgresServer
 from tests.faults.clock import Resolver
 from tests.faults.proxy import Action, Direction, Fault, Proxy
@@ -232,15 +233,18 @@ def test_a_promoted_standby_is_found_by_name(
     fault_server.start()
 
 
+@pytest.mark.parametrize("target", TargetSession)
 def test_a_name_that_still_means_the_standby_is_resolved_again(
-    make_database: Callable[..., Database], fault_server: PostgresServer, tmp_path: Path, pool_size: int
+    make_database: Callable[..., Database], fault_server: PostgresServer, tmp_path: Path, target: TargetSession
 ) -> None:
-    """Rows 9 and 10: 25006 from a standby; each reconnect asks the name again, until it means the writer."""
+    """Rows 9 and 10: a standby says so at login, or by 25006; each reconnect asks the name again until it moves."""
     run(fault_server, "create table if not exists moved (n int)")
     with standby_of(fault_server, tmp_path / "standby") as standby:
         resolver = Resolver(localhost=("127.0.0.1", standby.port))
         with resolver.installed():
-            database = make_database(fault_server.url(), pool_size=pool_size, host="localhost", max_attempts=100)
+            database = make_database(
+                fault_server.url(), host="localhost", max_attempts=100, target_session_attrs=target
+            )
 
             def move() -> None:
                 resolver.names["localhost"] = ("127.0.0.1", fault_server.port)
@@ -251,6 +255,22 @@ def test_a_name_that_still_means_the_standby_is_resolved_again(
     assert len(resolver.asked) >= 2
     assert run(fault_server, "select count(*) from moved where n = 2") == [(1,)]
     run(fault_server, "truncate moved")
+
+
+def test_a_standby_is_refused_before_any_work(
+    make_database: Callable[..., Database], fault_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Row 9: it has said at login that it is one; the error says what to do where only reading is wanted."""
+    with standby_of(fault_server, tmp_path / "standby") as standby:
+        database = make_database(standby.url(), connect_timeout_s=0.5)
+        with pytest.raises(ReadOnlyError, match="DB_TARGET_SESSION_ATTRS=any"):
+            ask(database)
+        reader = make_database(standby.url(), target_session_attrs=TargetSession.ANY)
+        assert ask(reader) == 1
+        with pytest.raises(ReadOnlyError), reader.transaction() as connection:
+            connection.execute(text("create table never (n int)"))
+        database.close()
+        reader.close()
 
 
 def test_a_read_only_transaction_is_the_borrowers_own(proxied: Database, proxy: Proxy) -> None:

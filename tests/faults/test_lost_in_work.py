@@ -7,7 +7,16 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError
+from db import (
+    CommitUnknownError,
+    ConnectionLostError,
+    Database,
+    DatabaseSettings,
+    DeadlineExceededError,
+    Repeat,
+    Tls,
+)
+from db.observation import Silence
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.server import backends, crash_backend, run, terminate
@@ -110,6 +119,26 @@ def test_a_first_flight_whose_reply_is_cut_is_sent_again(
         proxy.inject(Fault(action, after_bytes=after_bytes))
         connection.execute(INSERT)
     assert applied(postgres) == 1
+
+
+def test_what_was_sent_again_is_told(postgres: PostgresServer, proxy: Proxy) -> None:
+    """Row 11: invisible to the client, but not to whoever watches."""
+
+    class Told(Silence):
+        def __init__(self) -> None:
+            self.repeats: list[Repeat] = []
+
+        def repeated(self, repeat: Repeat) -> None:
+            self.repeats.append(repeat)
+
+    told = Told()
+    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    database = Database(DatabaseSettings(url=url, tls=Tls.INSECURE_LOCAL_ONLY), observer=told)
+    with database.transaction() as connection:
+        proxy.inject(Fault(Action.RESET))
+        connection.execute(INSERT)
+    database.close()
+    assert told.repeats == [Repeat(kind="connection_lost", wait_ms=0.0)]
 
 
 @pytest.mark.parametrize("after_bytes", [0, 40, 100])
