@@ -3,7 +3,7 @@
 import re
 
 from local.tables import rendered
-from tests.contract.stack import ROOT, routes
+from tests.contract.stack import ROOT, routes, template
 
 README = (ROOT / "README.md").read_text()
 SENT = "".join((ROOT / "src" / "handlers" / name).read_text() for name in ("telemetry.py", "gauges.py"))
@@ -61,3 +61,12 @@ def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
     assert re.search(
         r"^## \[Unreleased\]\n\n### (Added|Changed|Deprecated|Removed|Fixed|Security)\n", changelog, re.MULTILINE
     )
+
+
+def test_the_guide_names_parameters_and_alarms_that_exist() -> None:
+    """What the guide tells to set can be set, and what it promises to make is made."""
+    guide = (ROOT / "DEPLOYING.md").read_text()
+    set_there = set(re.findall(r"\b([A-Z][a-z]+(?:[A-Z][a-z]+)+)(?==)", guide)) | set(
+        re.findall(r"`([A-Z]\w+)`", guide)
+    )
+    assert set_there <= set(template()["Parameters"]) | set(template()["Outputs"]) | {"AllAtOnce"}
