@@ -26,10 +26,9 @@ def main() -> None:
     runs = [] if wanted.draw_only else _runs(chosen, wanted.scenario, wanted.strategy)
     wanted.output.mkdir(parents=True, exist_ok=True)
     saved = wanted.output / "results.json"
-    with Progress(TextColumn("{task.description:50}"), BarColumn(), TimeRemainingColumn()) as progress:
-        new = _run_all(runs, progress)
-    results = merged(load(saved), new)
-    save(results, saved)
+    if runs:
+        _run_all(runs, saved)
+    results = load(saved)
     (wanted.output / "RESULTS.md").write_text(report(chosen, results))
     draw(results, wanted.output)
 
@@ -47,16 +46,18 @@ def _runs(chosen: list[Scenario], only: list[str], names: list[str]) -> list[tup
     return runs
 
 
-def _run_all(runs: list[tuple[Scenario, str]], progress: Progress) -> list[Result]:
-    task = progress.add_task("", total=sum(scenario.seconds + AROUND_S for scenario, _ in runs))
-    done_s, results = 0.0, list[Result]()
-    for scenario, name in runs:
-        progress.update(task, description=f"{scenario.title}: {plain(name)}"[:50])
-        results.append(result_of(scenario, measure(scenario, name, _ticking(progress, task, done_s))))
-        progress.console.print(_summary(results[-1]))
-        done_s += scenario.seconds + AROUND_S
-        progress.update(task, completed=done_s)
-    return results
+def _run_all(runs: list[tuple[Scenario, str]], saved: Path) -> None:
+    """Run one after the other; each result is saved at once."""
+    total_s, done_s = sum(scenario.seconds + AROUND_S for scenario, _ in runs), 0.0
+    with Progress(TextColumn("{task.description:50}"), BarColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task("", total=total_s)
+        for scenario, name in runs:
+            progress.update(task, description=f"{scenario.title}: {plain(name)}"[:50])
+            result = result_of(scenario, measure(scenario, name, _ticking(progress, task, done_s)))
+            save(merged(load(saved), [result]), saved)
+            progress.console.print(_summary(result))
+            done_s += scenario.seconds + AROUND_S
+            progress.update(task, completed=done_s)
 
 
 def _ticking(progress: Progress, task: int, done_s: float) -> Callable[[float], None]:
@@ -68,7 +69,7 @@ def _summary(result: Result) -> str:
     return (
         f"{result.scenario:14} {plain(result.strategy):32} answered {figures.answered:6.1%}"
         f"  in good time {figures.in_good_time:6.1%}  p99 {figures.p99_s:5.2f} s  attempts {figures.attempts:.2f}"
-        f"  peak {figures.peak}  machine idle {figures.machine_idle:.0%}  {figures.failures or ''}"
+        f"  peak {figures.peak}  late {figures.late_p99_s * 1000:.0f} ms  {figures.failures or ''}"
     )
 
 

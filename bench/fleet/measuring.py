@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-import os
 import tempfile
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 from bench.fleet.pooler import pgbouncer
 from bench.fleet.scenarios import Scenario
-from bench.fleet.server import Cpu, Seen, Watch, machine_idle_s, start
+from bench.fleet.server import Cpu, Seen, Watch, start
 from bench.fleet.service import Answer, serve
 from local.postgres import PostgresServer
 
@@ -35,8 +34,6 @@ class Run:
     seen: list[Seen]
     logins: dict[str, int]
     server_cpu_s: float
-    machine_idle: float
-    """The share of the machine's CPU time that nobody used: where there is hardly any, the figures tell little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,8 @@ class Figures:
     idle: float
     """The share of the connections that were idle, on average."""
     server_cpu_s: float
-    machine_idle: float
+    late_p99_s: float
+    """How late the benchmark was to hand out requests: where that is much, the figures tell of the machine."""
     recovery_s: float
     """How long after the disturbance the last failure or late answer was: 0 for none."""
     refused_logins: int
@@ -101,14 +99,13 @@ def _measured(
     process.start()
     ours.recv()
     with Watch(server, list(scenario.functions)) as watch:
-        cpu, began, idle_before_s = Cpu(server, in_front), time.monotonic(), machine_idle_s()
+        cpu = Cpu(server, in_front)
         ours.send("go")
         with _disturbed(cpu, scenario):
             answers = _wait(ours, tick)
         used_s = cpu.used_s()
-        machine_idle = (machine_idle_s() - idle_before_s) / (time.monotonic() - began) / (os.cpu_count() or 1)
     process.join()
-    return Run(scenario.name, strategy, answers, watch.seen, dict(watch.logins), used_s, machine_idle)
+    return Run(scenario.name, strategy, answers, watch.seen, dict(watch.logins), used_s)
 
 
 def _wait(report: Any, tick: Tick) -> list[Answer]:  # noqa: ANN401 - a Connection of either platform
@@ -149,7 +146,7 @@ def figures(scenario: Scenario, run: Run) -> Figures:
         mean=sum(counts) / len(counts),
         idle=sum(seen.idle for seen in run.seen) / max(1, sum(counts)),
         server_cpu_s=run.server_cpu_s,
-        machine_idle=run.machine_idle,
+        late_p99_s=sorted(answer.late_s for answer in run.answers)[int(len(run.answers) * 0.99)],
         recovery_s=_recovery_s(scenario, run.answers),
         refused_logins=run.logins.get("refused", 0),
         failures=dict(Counter(answer.failure for answer in run.answers if answer.failure is not None)),

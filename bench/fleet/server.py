@@ -133,9 +133,3 @@ def _stat(pid: int) -> list[float]:
     except (FileNotFoundError, ProcessLookupError):
         return [0.0] * 4
     return [int(ticks) / 100 for ticks in fields[11:15]]
-
-
-def machine_idle_s() -> float:
-    """Return the CPU seconds that the whole machine has had nothing to do."""
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()
-    return (int(fields[4]) + int(fields[5])) / 100

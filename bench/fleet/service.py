@@ -28,6 +28,8 @@ class Answer:
     at_s: float
     function: str
     latency_s: float
+    late_s: float = 0.0
+    """How late the request was handed to an environment: the benchmark's own fault."""
     failure: str | None = None
     version: int = 1
     cold: bool = False
@@ -44,6 +46,7 @@ class Running:
     version: int
     gives_up_at: float
     cold: bool
+    late_s: float
 
 
 class Service:
@@ -102,7 +105,8 @@ class Service:
         environment = stack.pop()
         left_s = self._scenario.timeout_s
         gives_up_at = self._now() + left_s + self._scenario.rest_s
-        running = Running(arrival, environment, self._version, gives_up_at, environment.is_cold)
+        late_s = self._now() - arrival.at_s
+        running = Running(arrival, environment, self._version, gives_up_at, environment.is_cold, late_s)
         self._running[environment.channel.fileno()] = running
         self._selector.register(environment.channel, selectors.EVENT_READ)
         os.kill(environment.pid, signal.SIGCONT)
@@ -129,7 +133,7 @@ class Service:
         running.environment.idle_since, running.environment.is_cold = self._now(), False
         self._idle[running.arrival.function, running.version].append(running.environment)
         said.pop("database_s")
-        self._note(running.arrival, cold=running.cold, **said)
+        self._note(running.arrival, cold=running.cold, late_s=running.late_s, **said)
 
     def _expire(self) -> None:
         now = self._now()
