@@ -11,10 +11,10 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from artefact.annotations import drop_annotations
 from artefact.deferral import CannotDeferError, defer
 
 HASH_BASED_UNCHECKED = 0b01
-DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 DEPLOYED_AT = "/var/task"
 """Where Lambda unpacks the artefact; what tracebacks say, wherever it was built."""
 
@@ -57,7 +57,7 @@ def compile_libraries(libraries: Path, edits: Edits) -> None:
     for path, module in list(_modules(libraries)):
         source = path.read_bytes()
         tree = edits.apply(libraries, module, source.decode(), is_package=path.name == "__init__.py")
-        _drop_docstrings(tree)
+        drop_annotations(tree)
         path.with_suffix(".pyc").write_bytes(_bytecode(source, tree, _deployed(libraries, path)))
         path.unlink()
     edits.require_done()
@@ -80,14 +80,6 @@ def _modules(artefact: Path) -> Iterator[tuple[Path, str]]:
 
 def _deployed(artefact: Path, path: Path) -> str:
     return f"{DEPLOYED_AT}/{path.relative_to(artefact)}"
-
-
-def _drop_docstrings(tree: ast.Module) -> None:
-    """Leave out the libraries' documentation, which is read at each start and kept in memory."""
-    for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False):
-            del node.body[0]
-            node.body = node.body or [ast.Pass()]
 
 
 def _bytecode(source: bytes, tree: ast.Module, name: str) -> bytes:
