@@ -10,7 +10,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture versions check build artefact stacks bench-coldstart format tables lock clean
+.PHONY: help run test torture versions check build artefact stacks bench-coldstart bench-fleet format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ stacks: $(SAM_VENV)/.installed ## Translate, lint and deploy (into an emulator) 
 
 bench-coldstart: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Measure cold starts anew: bench/coldstart.md
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries PYTHONPATH=src $(BIN)/python -m bench.coldstart
+
+bench-fleet: $(VENV)/.installed ## Measure the fleet anew, half an hour on an idle machine: bench/fleet.md
+	@PYTHONPATH=src $(BIN)/python -m bench.fleet
 
 format: $(VENV)/.installed ## Put the code in order
 	@$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
 """A fleet of execution environments against one real PostgreSQL that has fewer slots: our policy and its peers.
 
-Run it with `python -m bench.fleet`; the results are in RESULTS.md and the plots beside it.
+`make bench-fleet` runs it; the results are in bench/fleet.md and the pictures beside it.
 """

@@ -1,4 +1,4 @@
-"""`python -m bench.fleet`: every strategy through every scenario, then the table and the plots."""
+"""`python -m bench.fleet`: every strategy through every scenario, then bench/fleet.md with its pictures."""
 
 import argparse
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from bench.fleet.report import report
 from bench.fleet.results import Result, load, merged, result_of, save
 from bench.fleet.scenarios import Scenario
 
-HERE = Path(__file__).parent
+BENCH = Path(__file__).parents[1]
 AROUND_S = 14.0
 """How long starting, the last answers and the end take, for the progress bar."""
 
@@ -25,11 +25,11 @@ def main() -> None:
     chosen = scenarios.short() if wanted.short else scenarios.full()
     runs = [] if wanted.draw_only else _runs(chosen, wanted.scenario, wanted.strategy)
     wanted.output.mkdir(parents=True, exist_ok=True)
-    saved = wanted.output / "results.json"
+    saved = wanted.output / "fleet.json"
     if runs:
         _run_all(runs, saved)
     results = load(saved)
-    (wanted.output / "RESULTS.md").write_text(report(chosen, results))
+    (wanted.output / "fleet.md").write_text(report(chosen, results))
     draw(results, wanted.output)
 
 
@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scenario", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--strategy", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--draw-only", action="store_true", help="table and plots from the results that are there")
-    parser.add_argument("--output", type=Path, default=HERE, help="a directory")
+    parser.add_argument("--output", type=Path, default=BENCH, help="a directory")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The pictures beside RESULTS.md and in the README."""
+"""The pictures beside bench/fleet.md and in the README."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,9 +34,9 @@ def draw(results: Sequence[Result], directory: Path) -> None:
     """Draw what the results allow."""
     with mpl.rc_context(STYLE):
         if side_by_side := [result for result in results if result.scenario == "x10"]:
-            _connections(_ordered(side_by_side), directory / "connections.png")
-            _waits(_ordered(side_by_side), directory / "waits.png")
-        _answered(results, directory / "answered.png")
+            _connections(_ordered(side_by_side), directory / "fleet-connections.png")
+            _waits(_ordered(side_by_side), directory / "fleet-waits.png")
+        _answered(results, directory / "fleet-answered.png")
 
 
 def plain(strategy: str) -> str:

@@ -1,4 +1,4 @@
-"""RESULTS.md: a table for each scenario."""
+"""bench/fleet.md: a table for each scenario."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ NAMES = {
 
 INTRODUCTION = """# A fleet against few slots
 
-Written by `python -m bench.fleet`; do not edit. Real processes as execution environments (one invocation at a time,
+Written by `make bench-fleet`; do not edit. Real processes as execution environments (one invocation at a time,
 most recently used first, frozen with SIGSTOP in between, abandoned after idling), a real PostgreSQL with few slots for
 the functions, requests from one seeded trace that come whether or not the last ones were answered. Everything runs on
 one machine without TLS, so connecting costs less than in a VPC, and server CPU is best read as a ratio.
@@ -32,9 +32,9 @@ one machine without TLS, so connecting costs less than in a VPC, and server CPU 
 - *Recovery*: from the disturbance (spike, restart, deployment) to the last request without an answer in good time.
 - *Admin refused*: how often an administrator found no slot, at two log-ins a second.
 
-![Connections over time](connections.png)
-![Answered in good time](answered.png)
-![What answers waited](waits.png)
+![Connections over time](fleet-connections.png)
+![Answered in good time](fleet-answered.png)
+![What answers waited](fleet-waits.png)
 """
 
 HEADER = (

@@ -74,7 +74,7 @@ FOUR = (*THREE, "kept")
 
 
 def full() -> list[Scenario]:
-    """Return what is measured for RESULTS.md."""
+    """Return what is measured for bench/fleet.md."""
     spiky = spike(10, 30, calm_per_s=4)
     ten = Scenario(name="x10", title="10 x more environments than slots", phases=spiky, rest_s=9.6)
     six = replace(ten, name="x6", title="6 x more environments than slots", rest_s=5.6, strategies=TWO)
