@@ -17,13 +17,13 @@ RESERVE_MS = 1000 * (ANSWER_S + 2)
 LEFT_ALONE = "nothing was deleted: database, schema, role and data are left as they are"
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
-    """Answer CloudFormation where it is CloudFormation that asks, else return a report."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer CloudFormation where it is CloudFormation that asks, and return nothing; else return a report."""
     remaining_ms = context.get_remaining_time_in_millis()
     if "ResponseURL" in event:
         asked = CloudFormationCustomResourceEvent(event)
         serve(asked, remaining_ms, lambda: _resource(asked, remaining_ms - RESERVE_MS), _reason)
-        return None
+        return {}
     try:
         return _by_hand(event, remaining_ms - RESERVE_MS)
     except Exception as error:  # noqa: BLE001 - the outermost edge: who asks by hand reads what is wrong

@@ -62,19 +62,27 @@ class Answer:
 def serve(
     event: CloudFormationCustomResourceEvent, remaining_ms: float, work: Work, reason_for: Callable[[Exception], str]
 ) -> None:
-    """Answer `event` with what comes of `work`, before the `remaining_ms` of the function are over."""
+    """Answer `event` with what comes of `work`, before the `remaining_ms` of the function are over.
+
+    Raises OSError or HTTPException where the answer does not arrive: Lambda then runs the function again.
+    """
     answer = Answer(event)
     late_s = max(0.1, remaining_ms / 1000 - ANSWER_S)
     timer = threading.Timer(late_s, answer.give, ("FAILED", f"not done in {late_s:.0f} s: see the function's log"))
     timer.daemon = True
     timer.start()
     try:
-        answer.give("SUCCESS", "", work())
-    except Exception as error:  # noqa: BLE001 - the outermost edge: CloudFormation is answered whatever happens
-        answer.give("FAILED", reason_for(error))
+        answer.give(*_outcome(work, reason_for))
     finally:
-        answer.give("FAILED", "ended without a word: see the function's log")
+        answer.give("FAILED", "ended without a word: see the function's log")  # where nothing else was said
         timer.cancel()
+
+
+def _outcome(work: Work, reason_for: Callable[[Exception], str]) -> tuple[str, str, Data]:
+    try:
+        return "SUCCESS", "", work()
+    except Exception as error:  # noqa: BLE001 - the outermost edge: CloudFormation is answered whatever happens
+        return "FAILED", reason_for(error), {}
 
 
 def _id_of(stack: str) -> str:

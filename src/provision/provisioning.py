@@ -27,6 +27,8 @@ from provision.role import Application, Step
 from provision.sql import identifier
 
 SALT_BYTES = 16
+WAKING_S = 60.0
+"""How long a server is waited for: Aurora that sleeps takes half a minute to wake up."""
 
 _OWN = text("""
 select relname, relkind = 'S' as is_sequence from pg_class
@@ -60,9 +62,14 @@ def provision(owner: DatabaseSettings, plan: Plan, remaining_ms: float) -> Repor
 
     Raises ProvisionError where plan, role or server are wrong, SlotwiseError where the database cannot be had.
     """
-    applicant = Applicant(owner, plan, Deadline.after(remaining_ms / 1000 / 3))
-    database = Database(replace(owner, name=owner.name or applicant.database, pool_size=0))
+    deadline = Deadline.after(remaining_ms / 1000)
+    applicant = Applicant(owner, plan, deadline)
+    patient = max(owner.connect_timeout_s, WAKING_S)
+    name = owner.name or applicant.database
+    database = Database(replace(owner, name=name, pool_size=0, connect_timeout_s=patient))
     with database.invocation(remaining_ms):
+        with database.autocommit() as connection:  # wakes a server that sleeps, before the application is tried
+            connection.execute(text("select 1"))
         password = applicant.verifier_to_set()
         return database.run_transaction(lambda connection: _Work(connection, plan, applicant.role, password).done())
 

@@ -73,13 +73,27 @@ def test_only_two_services_can_be_our_roles() -> None:
 
 
 def test_a_functions_role_adds_its_own_log_and_nothing_more() -> None:
-    """Each function writes to its own log group."""
+    """Each function writes to its own log group; one has another policy, which has a test of its own."""
     for name, role in _roles("lambda.amazonaws.com").items():
-        (own,) = role["Policies"]
+        own, *others = role["Policies"]
         (statement,) = own["PolicyDocument"]["Statement"]
         assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
         assert statement["Resource"] == {"Fn::GetAtt": [name.replace("Role", "LogGroup"), "Arn"]}
         assert role["ManagedPolicyArns"] == [{"Ref": "DatabaseAccess"}]
+        assert [policy["PolicyName"] for policy in others] == (["provision"] if name == "ProvisionRole" else [])
+
+
+def test_the_administrators_login_is_provisions_alone() -> None:
+    """It reads that secret, and of the application's it may also ask when it rotates."""
+    _, own = _roles("lambda.amazonaws.com")["ProvisionRole"]["Policies"]
+    read, describe, decrypt = own["PolicyDocument"]["Statement"]
+    made = {"Fn::GetAtt": "Database.MasterUserSecret.SecretArn"}
+    administrator = {"Fn::If": ["HasAdministrator", {"Ref": "AdministratorSecretArn"}, made]}
+    assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", administrator)
+    assert (describe["Action"], describe["Resource"]) == ("secretsmanager:DescribeSecret", SECRET)
+    allowed = decrypt["Fn::If"][1]
+    assert (allowed["Action"], allowed["Resource"]) == ("kms:Decrypt", {"Ref": "DatabaseKeyArn"})
+    assert allowed["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == administrator
 
 
 def test_the_proxy_reads_the_functions_secret_and_no_other() -> None:

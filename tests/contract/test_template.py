@@ -10,6 +10,8 @@ from typing import Any
 
 from db import DatabaseSettings
 from monitor import Watch
+from provision.custom_resource import ANSWER_S
+from provision.plan import read_plan
 from tests.contract.stack import ROOT, functions, resources, routes, template, variables
 
 ROUTES = """
@@ -120,7 +122,8 @@ def test_the_monitor_ends_only_what_no_function_of_the_stack_can_still_be_at() -
     """The schedule names the functions that lend from the same database, and waits for longer than any of them runs."""
     event = functions()["MonitorFunction"]["Events"]["EachMinute"]["Properties"]
     watch = Watch.model_validate_json(event["Input"]["Fn::Sub"])
-    watched = {name: each for name, each in functions().items() if name != "MonitorFunction"}
+    others = {"MonitorFunction", "ProvisionFunction"}  # the one that looks, and the one with a login of its own
+    watched = {name: each for name, each in functions().items() if name not in others}
     assert set(watch.functions) == {each["FunctionName"]["Fn::Sub"] for each in watched.values()}
     assert watch.longest_function_s >= max(each["Timeout"] for each in watched.values())
 
@@ -152,3 +155,33 @@ def test_every_parameter_is_explained_and_in_a_group() -> None:
     grouped = [name for group in groups for name in group["Parameters"]]
     assert sorted(grouped) == sorted(template()["Parameters"])
     assert all(parameter["Description"] for parameter in template()["Parameters"].values())
+
+
+def test_the_plan_names_every_function_with_its_share() -> None:
+    """The budget that a deployment is held to is that of the functions which it deploys."""
+    plan = template()["Resources"]["Schema"]["Properties"]["Plan"]
+    shares = {share["Function"]: share for share in plan["Functions"]}
+    for function in functions().values():
+        share = shares.pop(function["FunctionName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"))
+        assert share["Environments"] == function["ReservedConcurrentExecutions"]
+        assert share["PoolSize"] == {"Ref": "PoolSize"}
+    assert not shares
+    known = dict.fromkeys(plan, "given") | {"Mode": "direct", "Headroom": 5}
+    functions_ = [{**share, "Environments": 1, "PoolSize": 1} for share in plan["Functions"]]
+    assert read_plan({**known, "Functions": functions_}).functions
+
+
+def test_new_code_meets_the_new_schema() -> None:
+    """Each function that works with the tables refers to the custom resource, and so is updated after it."""
+    schema = template()["Resources"]["Schema"]["Properties"]
+    assert schema["Code"] == {"Ref": "ProvisionFunction.Version"}, "it runs whenever the code changes"
+    for name, function in functions().items():
+        if name != "ProvisionFunction":
+            assert function["Tags"]["SchemaRevision"]["Fn::If"][:2] == ["Provisions", {"Fn::GetAtt": "Schema.Revision"}]
+
+
+def test_cloudformation_never_waits_long_for_provisioning() -> None:
+    """Even where the function cannot answer at all; and it is given the time to."""
+    timeout_s = functions()["ProvisionFunction"]["Timeout"]
+    assert timeout_s > ANSWER_S * 5
+    assert timeout_s < template()["Resources"]["Schema"]["Properties"]["ServiceTimeout"] <= 300

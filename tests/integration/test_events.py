@@ -21,9 +21,15 @@ def functions(fresh: Callable[..., ModuleType], no_records: PostgresServer, pool
     variables = {"DATABASE_URL": no_records.url(), "DB_TLS": "insecure-local-only", "DB_POOL_SIZE": str(pool_size)}
     health = fresh("health", **variables)
     import handlers.monitor
+    import handlers.provision
     import handlers.records
 
-    return {"health": health, "monitor": handlers.monitor, "records": handlers.records}
+    return {
+        "health": health,
+        "monitor": handlers.monitor,
+        "provision": handlers.provision,
+        "records": handlers.records,
+    }
 
 
 def test_the_samples_are_answered_as_the_index_says(functions: dict[str, ModuleType]) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes import CloudFormationCustomResourceEvent as Event
 
 from local.postgres import free_port
-from provision import custom_resource
+from provision import custom_resource, provisioning
 from provision.custom_resource import serve
 from tests.integration.conftest import Context
 from tests.provision.cloudformation import STACK, CloudFormation
@@ -27,14 +28,15 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pause between attempts that a test can wait for."""
+    """Pauses that a test can wait for."""
     monkeypatch.setattr(custom_resource, "PAUSE_S", 0.01)
+    monkeypatch.setattr(provisioning, "WAKING_S", 1.0)
 
 
 def test_create_provisions_and_returns_attributes(site: Site, function: Load, cloudformation: CloudFormation) -> None:
     """The answer has all that CloudFormation wants, and the same physical id for good."""
     properties = {"Plan": site.wish(), "Code": "1"}
-    assert function().handler(cloudformation.event("Create", properties), CONTEXT) is None
+    assert function().handler(cloudformation.event("Create", properties), CONTEXT) == {}
     (answer,) = cloudformation.answers
     budget = "records 8 x 1 x 1 = 8, headroom 5; 13 connections, and the server has 27 usable slots: 14 to spare"
     assert answer == {
@@ -144,6 +146,14 @@ def test_an_address_in_trouble_is_tried_again(cloudformation: CloudFormation) ->
     assert [answer["Status"] for answer in cloudformation.answers] == ["SUCCESS"]
 
 
+def test_an_answer_that_does_not_arrive_is_an_error(cloudformation: CloudFormation) -> None:
+    """Lambda runs the function again after an error, and it may have better luck."""
+    cloudformation.refusals = 99
+    with pytest.raises(HTTPException):
+        serve(Event(cloudformation.event("Delete", {})), 60_000, dict, str)
+    assert cloudformation.refusals == 99 - custom_resource.ATTEMPTS
+
+
 def test_a_long_reason_fits(cloudformation: CloudFormation) -> None:
     """CloudFormation takes 4096 bytes in all."""
 
@@ -158,7 +168,6 @@ def test_by_hand_the_report_is_returned(site: Site, function: Load) -> None:
     """The same work, and the report as JSON; a failure is a report too."""
     load = function()
     report = load.handler({"Plan": site.wish()}, CONTEXT)
-    assert report is not None
     assert (report["status"], report["revision"]) == ("ok", HEAD)
     assert "create the role" in report["changes"]
     assert load.handler({"Plan": site.wish(Headroom=30)}, CONTEXT)["status"] == "failed"
