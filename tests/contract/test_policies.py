@@ -51,7 +51,7 @@ def test_the_network_is_lambdas_and_not_the_codes() -> None:
 def test_nothing_else_is_allowed() -> None:
     """No statement more, and "*" only where AWS leaves no choice."""
     assert set(_statements()) == {"ReadTheSecret"} | CANNOT_BE_NARROWED
-    assert set(resources("AWS::IAM::ManagedPolicy")) == {"DatabaseAccess", "KeyAccess", "ProxyKeyAccess"}
+    assert set(resources("AWS::IAM::ManagedPolicy")) == {"DatabaseAccess", "KeyAccess", "ProvisionKeyAccess", "ProxyKeyAccess"}
     for sid, statement in _statements().items():
         assert (statement["Resource"] == "*") == (sid in CANNOT_BE_NARROWED)
         assert "*" not in str(statement["Action"])
@@ -86,14 +86,14 @@ def test_a_functions_role_adds_its_own_log_and_nothing_more() -> None:
 def test_the_administrators_login_is_provisions_alone() -> None:
     """It reads that secret, and of the application's it may also ask when it rotates."""
     _, own = _roles("lambda.amazonaws.com")["ProvisionRole"]["Policies"]
-    read, describe, decrypt = own["PolicyDocument"]["Statement"]
-    made = {"Fn::GetAtt": "Database.MasterUserSecret.SecretArn"}
+    read, describe = own["PolicyDocument"]["Statement"]
+    made = {"Fn::GetAtt": ["Database", "MasterUserSecret.SecretArn"]}
     administrator = {"Fn::If": ["HasAdministrator", {"Ref": "AdministratorSecretArn"}, made]}
     assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", administrator)
     assert (describe["Action"], describe["Resource"]) == ("secretsmanager:DescribeSecret", SECRET)
-    allowed = decrypt["Fn::If"][1]
-    assert (allowed["Action"], allowed["Resource"]) == ("kms:Decrypt", {"Ref": "DatabaseKeyArn"})
-    assert allowed["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == administrator
+    (decrypt,) = _statements("ProvisionKeyAccess").values()
+    assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", {"Ref": "DatabaseKeyArn"})
+    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == [SECRET, administrator]
 
 
 def test_the_proxy_reads_the_functions_secret_and_no_other() -> None:
