@@ -177,7 +177,8 @@ def test_new_code_meets_the_new_schema() -> None:
     assert schema["Code"] == {"Ref": "ProvisionFunction.Version"}, "it runs whenever the code changes"
     for name, function in functions().items():
         if name != "ProvisionFunction":
-            assert function["Tags"]["SchemaRevision"]["Fn::If"][:2] == ["Provisions", {"Fn::GetAtt": ["Schema", "Revision"]}]
+            condition, revision, _ = function["Tags"]["SchemaRevision"]["Fn::If"]
+            assert (condition, revision) == ("Provisions", {"Fn::GetAtt": ["Schema", "Revision"]})
 
 
 def test_cloudformation_never_waits_long_for_provisioning() -> None:
