@@ -9,13 +9,19 @@ GIVEN_DATABASE = {
     "DatabaseSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:given-AbCdEf",
     "DatabaseClusterId": "given",
 }
+ADMINISTRATOR = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:administrator-GhIjKl"
 KEY = {"DatabaseKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"}
 
 COMBINATIONS = MappingProxyType(
     {
         "nothing-given": {},
         "network-given": GIVEN_NETWORK,
-        "everything-given": {**GIVEN_DATABASE, **KEY, "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms"},
+        "everything-given": {
+            **GIVEN_DATABASE,
+            **KEY,
+            "AdministratorSecretArn": ADMINISTRATOR,
+            "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
+        },
         "pooler": {
             **GIVEN_DATABASE,
             "ConnectionMode": "pooler",
