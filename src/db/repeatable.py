@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from db.server_errors import ClosedError, TookTooLongError, is_broken, sqlstate_of
 
+TRANSACTION_TIMEOUT = "25P04"
+"""transaction_timeout: it would take as long the next time."""
 READ_ONLY_SERVER = "25006"
 """read_only_sql_transaction: a standby, or a primary after a failover. The statement was not executed."""
 
@@ -34,7 +36,7 @@ def verdict(error: BaseException, *, was_idle: bool, begins: bool, reads: bool, 
         return Verdict.REPEAT if was_idle and not asked_read_only else Verdict.RAISE
     if isinstance(error, ClosedError):
         return Verdict.REPEAT if was_idle else Verdict.RAISE
-    if not is_broken(error) or not was_idle:
+    if not is_broken(error) or not was_idle or sqlstate_of(error) == TRANSACTION_TIMEOUT:
         return Verdict.RAISE
     if not (begins or reads):
         return Verdict.UNKNOWN

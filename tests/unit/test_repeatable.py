@@ -10,6 +10,7 @@ LATE = TookTooLongError("late")
 CLOSED = ClosedError("closed")
 READ_ONLY = error_from({"C": "25006", "S": "ERROR", "V": "ERROR"})
 DUPLICATE = error_from({"C": "23505", "S": "ERROR", "V": "ERROR"})
+TRANSACTION_TIMEOUT = error_from({"C": "25P04", "S": "FATAL", "V": "FATAL"})
 TERMINATED = error_from({"C": "57P01", "S": "FATAL", "V": "FATAL"})
 
 
@@ -28,6 +29,8 @@ TERMINATED = error_from({"C": "57P01", "S": "FATAL", "V": "FATAL"})
         (LOST, True, False, False, Verdict.UNKNOWN),
         (LATE, True, False, True, Verdict.RAISE),
         (LATE, True, False, False, Verdict.UNKNOWN),
+        (TRANSACTION_TIMEOUT, True, True, False, Verdict.RAISE),
+        (TRANSACTION_TIMEOUT, True, False, False, Verdict.RAISE),
         # nothing was sent
         (CLOSED, True, False, False, Verdict.REPEAT),
         (CLOSED, False, False, False, Verdict.RAISE),
