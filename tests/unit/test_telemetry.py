@@ -11,7 +11,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 import db
-from db import Borrow, Slots
+from db import Borrow, LeakedBorrow, Repeat, Slots
 from handlers.telemetry import Telemetry
 
 FUNCTION = {"function_name": "slotwise-records", "service": "slotwise"}
@@ -149,3 +149,33 @@ def test_what_was_measured_is_written_also_when_the_handler_fails(
 def test_a_borrow_outside_an_invocation_does_no_harm(metrics: Metrics) -> None:
     """An Observer must not raise."""
     Telemetry(metrics, Logger(service="test")).borrowed(Borrow(waited_ms=1, failure="saturated"))
+
+
+def test_a_leak_is_counted_and_its_line_logged(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
+    """Row 19: whoever is called finds the line that borrowed."""
+    telemetry = Telemetry(metrics, Logger(service="test-of-leaks"))
+
+    @metrics.log_metrics
+    def handler(_event: object, _context: object) -> None:
+        telemetry.invoked("slotwise-records")
+        telemetry.leaked(LeakedBorrow(call_site="handlers/own.py:12 handler", held_ms=3.4))
+
+    handler({}, None)
+    logged, measured = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (logged["level"], logged["borrowed_at"]) == ("WARNING", "handlers/own.py:12 handler")
+    assert measured["ConnectionsLeaked"] == [1]
+
+
+def test_a_repeat_is_counted_with_its_pause(metrics: Metrics, capsys: pytest.CaptureFixture[str]) -> None:
+    """What clients do not notice, operators do."""
+    telemetry = Telemetry(metrics, Logger(service="test"))
+
+    @metrics.log_metrics
+    def handler(_event: object, _context: object) -> None:
+        telemetry.invoked("slotwise-records")
+        for wait_ms in (0.0, 12.5):
+            telemetry.repeated(Repeat(kind="connection_lost", wait_ms=wait_ms))
+
+    handler({}, None)
+    ((_, values, _),) = read(capsys.readouterr().out)
+    assert (values["TransactionsRepeated"], values["RepeatWait"]) == ([1, 1], [0, 12.5])
