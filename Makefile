@@ -87,6 +87,12 @@ stacks: $(SAM_VENV)/.installed ## Translate, lint and deploy (into an emulator) 
 	@$(SAM_VENV)/bin/cfn-lint -- .cache/stacks/*.json
 	@STACKS=.cache/stacks $(BIN)/python -m pytest tests/stacks
 
+budget: $(VENV)/.installed ## Reckon the fleet's connections against SLOTS (max_connections less what is reserved)
+	@PYTHONPATH=src $(BIN)/python -m local.budget --slots $(SLOTS) --config-env $(or $(CONFIG_ENV),default)
+
+doctor: $(VENV)/.installed ## Examine the database that DB_* or DATABASE_URL log in to (PLAN=: an event with a plan)
+	@PYTHONPATH=src $(BIN)/python -m local.doctor $(if $(PLAN),--plan $(PLAN))
+
 bench-coldstart: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Measure cold starts anew: bench/coldstart.md
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries PYTHONPATH=src $(BIN)/python -m bench.coldstart
 

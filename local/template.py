@@ -67,6 +67,10 @@ class Template:
         defaults = {name: each.get("Default") for name, each in self._content.get("Parameters", {}).items()}
         self._known = {"AWS::StackName": "slotwise", "AWS::Region": "eu-central-1", **defaults, **parameters}
 
+    def parameter(self, name: str) -> object:
+        """Return what a parameter is; None where the template has none of that name, or no default for it."""
+        return self._known.get(name)
+
     def functions(self) -> dict[str, Configuration]:
         """Return the functions by their logical names."""
         return {name: self._configuration(name, properties) for name, properties in self._functions()}

@@ -5,6 +5,7 @@ What it asks the server for takes one flight; the login takes what a login takes
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -32,7 +33,7 @@ def examine(
 
     `plan` is what the budget is reckoned from. `now` is our clock, in seconds since 1970.
     """
-    examination = _Examination(settings, plan, now)
+    examination = _Examination(replace(settings, pool_size=0), plan, now)
     try:
         return [examination.of_secret(), *examination.of_database(remaining_ms)]
     except SlotwiseError as error:

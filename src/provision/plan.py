@@ -24,9 +24,9 @@ class Share(Wanted):
     function: str
     environments: int = Field(ge=0)
     """Its reserved concurrency."""
-    processes: int = Field(1, ge=1)
+    processes: int = Field(default=1, ge=1)
     """Processes of an environment that have a Database each."""
-    pool_size: int = Field(1, ge=0)
+    pool_size: int = Field(default=1, ge=0)
     """Its DB_POOL_SIZE; 0 opens one connection at a time."""
 
     @property
@@ -44,20 +44,20 @@ class Plan(Wanted):
     """The application's role, which logs in by IAM."""
     application_host: str = ""
     """Where the application connects to, where that is not the secret's host: a proxy, a pooler."""
-    schema_name: str = Field("public", min_length=1)
+    schema_name: str = Field(default="public", min_length=1)
     """Where the tables are."""
     mode: Mode = Mode.DIRECT
     """Whether the application's connections lead to the server, or to a pooler or proxy before it."""
     functions: tuple[Share, ...] = Field(min_length=1)
-    headroom: int = Field(5, ge=0)
+    headroom: int = Field(default=5, ge=0)
     """Slots that the fleet leaves to others: people, migrations, monitoring, other applications."""
-    connection_limit: int = Field(0, ge=0)
+    connection_limit: int = Field(default=0, ge=0)
     """The role's CONNECTION LIMIT; 0 takes what the budget leaves."""
-    statement_timeout_s: float = Field(60, gt=0)
+    statement_timeout_s: float = Field(default=60, gt=0)
     """What the server allows a statement of the application at most: longer than any function runs."""
-    idle_in_transaction_timeout_s: float = Field(60, gt=0)
+    idle_in_transaction_timeout_s: float = Field(default=60, gt=0)
     """What is left behind in a transaction ends then, unless the session has said sooner."""
-    idle_session_timeout_s: float = Field(600, ge=0)
+    idle_session_timeout_s: float = Field(default=600, ge=0)
     """For sessions that nobody gave a lease; 0 for no limit. Not set behind a pooler, whose sessions idle."""
 
     @model_validator(mode="after")

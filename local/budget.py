@@ -1,0 +1,88 @@
+"""`python -m local.budget`: the budget of a template and its parameters, with the sum shown; no AWS, no database.
+
+    make budget SLOTS=97                                   # what samconfig.toml deploys by default
+    python -m local.budget --slots 97 --config-env prod
+    python -m local.budget --slots 97 --parameter PoolSize=2 RecordsConcurrency=40
+
+Exits with 1 where the fleet does not fit. A deployment asks the same of the server itself.
+"""
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from local.template import ROOT, Template
+from provision.budget import Budget, Ceiling
+from provision.plan import Share
+
+POOL_SIZE = "DB_POOL_SIZE"
+
+
+def budget_of(template: Template, headroom: int, slots: int) -> Budget:
+    """Return the sum over all functions of the template against a server of `slots` usable slots."""
+    shares = [
+        Share(
+            function=function.name,
+            environments=function.concurrency,
+            pool_size=int(function.variables.get(POOL_SIZE, "1")),
+        )
+        for function in template.functions().values()
+    ]
+    return Budget(shares, headroom, [Ceiling("the server", slots)])
+
+
+def overrides(samconfig: Mapping[str, Any], environment: str) -> dict[str, str]:
+    """Return the parameters that `sam deploy --config-env ENVIRONMENT` would set."""
+    given = samconfig.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
+    return pairs(given.split() if isinstance(given, str) else given)
+
+
+def pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Read `Name=value` texts; raise ValueError for what is none."""
+    if wrong := [text for text in texts if "=" not in text]:
+        raise ValueError(f"{wrong[0]} is not Name=value")
+    return {name: value.strip('"') for name, _, value in (text.partition("=") for text in texts)}
+
+
+def show(budget: Budget, console: Console) -> None:
+    """Print the sum as a table, and what comes of it."""
+    table = Table(box=SIMPLE_HEAD, title="Connections at most", title_justify="left")
+    table.add_column("function")
+    table.add_column("environments x processes x pool size")
+    table.add_column("connections", justify="right")
+    for what, reckoned, connections in budget.rows():
+        table.add_row(what, reckoned, str(connections))
+    console.print(table)
+    for verdict in budget.verdicts():
+        console.print(verdict, style=None if budget.fits else "bold red", highlight=False, soft_wrap=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit status: 0 where the fleet fits."""
+    parser = argparse.ArgumentParser(prog="python -m local.budget", description="Reckons the fleet's connections.")
+    parser.add_argument("template", nargs="?", type=Path, default=ROOT / "template.yaml")
+    parser.add_argument("--slots", type=int, required=True, help="max_connections less what is reserved")
+    parser.add_argument("--config-env", default="default", help="the part of samconfig.toml to take parameters from")
+    parser.add_argument("--parameter", nargs="*", default=[], metavar="NAME=VALUE", help="parameters that go before it")
+    given = parser.parse_args(arguments)
+    samconfig = given.template.with_name("samconfig.toml")
+    configured = overrides(tomllib.loads(samconfig.read_text()), given.config_env) if samconfig.exists() else {}
+    try:
+        template = Template(given.template, **{**configured, **pairs(given.parameter)})
+        budget = budget_of(template, int(str(template.parameter("Headroom") or 0)), given.slots)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    show(budget, Console(width=None if sys.stdout.isatty() else 120))
+    return 0 if budget.fits else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
