@@ -10,8 +10,11 @@ from db.opening import Habits
 
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 
-import sqlalchemy.dialects.postgresql.provision  # noqa: E402, F401 - how the suite cleans a PostgreSQL
+from sqlalchemy.dialects.postgresql import provision  # noqa: E402 - how the suite cleans a PostgreSQL
 from sqlalchemy.testing.plugin.pytestplugin import *  # noqa: E402, F403 - the plugin is its names
+
+# The suite uses neither citext nor hstore, and not every PostgreSQL comes with them.
+provision._extensions.clear()
 
 # The connections that a Database opens, which do more than those that are opened by URL.
 open_lasting = partial(lasting.connect, habits=Habits(), reserve_s=0.5, silence_s=30)
