@@ -10,7 +10,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture versions check build artefact stacks bench-coldstart bench-fleet format tables lock clean
+.PHONY: help run test pooler torture versions check build artefact stacks bench-coldstart bench-fleet format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ test: $(VENV)/.installed ## Run all tests
 
 torture: $(VENV)/.installed ## Cut 1,000 connections at random bytes and compare what was told with what was done
 	@$(BIN)/python -m bench.torture --result bench/torture.json
+
+pooler: $(VENV)/.installed ## Run the integration tests once more, through PgBouncer in transaction mode
+	@$(BIN)/python -m pytest --quiet --through-pgbouncer tests/integration
 
 # Each supported Python that is here, in an environment of its own.
 versions: $(VENV)/.installed ## Run the fast tests under the other supported Pythons

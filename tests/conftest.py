@@ -2,23 +2,65 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from db import Database, DatabaseSettings, Tls
+from db.settings import Mode
+from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
 
 pytest_plugins = ["tests.canary"]
 
 
+THROUGH = "--through-pgbouncer"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests that share a server reach it through a pooler."""
+    parser.addoption(THROUGH, action="store_true", help="put PgBouncer in transaction mode before the shared server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, through the pooler, the tests that do not use the shared server: nothing would be different."""
+    if config.getoption(THROUGH):
+        items[:] = [item for item in items if "postgres" in getattr(item, "fixturenames", ())]
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server for the whole run; a test that stops or fills one starts its own."""
+def connection_mode(request: pytest.FixtureRequest) -> Mode:
+    """What a connection to the shared server leads to."""
+    return Mode.POOLER if request.config.getoption(THROUGH) else Mode.DIRECT
+
+
+@pytest.fixture(scope="session")
+def server_itself(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server for the whole run, with no pooler before it: for what is about one session."""
     directory: Path = tmp_path_factory.mktemp("postgres") / "data"
     with PostgresServer(directory, secrets.token_urlsafe()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(
+    server_itself: PostgresServer, tmp_path_factory: pytest.TempPathFactory, connection_mode: Mode
+) -> Iterator[PostgresServer]:
+    """The same, or the pooler before it; a test that stops or fills a server starts its own."""
+    if connection_mode is Mode.DIRECT:
+        yield server_itself
+        return
+    with PgBouncer(server_itself, tmp_path_factory.mktemp("pgbouncer")) as pooler:
+        yield as_seen_through(pooler)
+
+
+def as_seen_through(pooler: PgBouncer) -> PostgresServer:
+    """Return its server with the pooler's port in the place of its own."""
+    seen = copy(pooler.server)
+    seen.port = pooler.port
+    return seen
 
 
 @pytest.fixture(params=[0, 1], ids=["NullPool", "QueuePool(1)"])
@@ -29,12 +71,12 @@ def pool_size(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def make_database() -> Iterator[Callable[..., Database]]:
+def make_database(connection_mode: Mode) -> Iterator[Callable[..., Database]]:
     """Build databases that are closed, and proven to be given back, at the end of the test."""
     made: list[Database] = []
 
     def make(url: str, **settings: Any) -> Database:  # noqa: ANN401 - the test names the fields
-        options = {"url": url, "tls": Tls.INSECURE_LOCAL_ONLY, **settings}
+        options = {"url": url, "tls": Tls.INSECURE_LOCAL_ONLY, "mode": connection_mode, **settings}
         made.append(Database(DatabaseSettings(**options)))
         return made[-1]
 

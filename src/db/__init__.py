@@ -23,7 +23,7 @@ from db.fixed import FixedCredentials
 from db.iam import IamCredentials
 from db.identity import Credentials, Login
 from db.masking import Secret
-from db.observation import Borrow, LeakedBorrow, Observer, PoolState, Repeat, Slots, SlowStatement
+from db.observation import Borrow, LeakedBorrow, Observer, Pin, PoolState, Repeat, Slots, SlowStatement
 from db.process import is_local
 from db.secret import SecretCredentials
 from db.settings import DatabaseSettings, Tls
@@ -46,6 +46,7 @@ __all__ = [
     "LoginRefusedError",
     "NestedBorrowError",
     "Observer",
+    "Pin",
     "PoolState",
     "ReadOnlyError",
     "Repeat",

@@ -24,6 +24,17 @@ def clean_on_return(engine: Engine) -> None:
     event.listen(engine.pool, "reset", _reset)
 
 
+def end_on_return(engine: Engine) -> None:
+    """Let each connection of `engine` end where a statement may have left something in its session.
+
+    Behind a pooler nobody can clean that: the next statement goes to whatever session is free. Who ends his connection
+    unpins the one that RDS Proxy has pinned to it.
+    """
+    event.listen(engine, "before_cursor_execute", _note_residue)
+    event.listen(engine.pool, "reset", _roll_back)
+    event.listen(engine, "checkin", _end)
+
+
 def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) -> None:
     """Let each connection of `engine` end when it comes back, not sooner, once the version it logged in with is old."""
 
@@ -37,6 +48,15 @@ def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) 
 def _note_residue(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
     if may_leave(statement):
         connection.info[RESIDUE] = True
+
+
+def _roll_back(connection: Session, _entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
+    connection.rollback()
+
+
+def _end(_connection: Session | None, entry: ConnectionPoolEntry) -> None:
+    if entry.info.pop(RESIDUE, False):
+        entry.close()
 
 
 def _reset(connection: Session, entry: ConnectionPoolEntry, _state: PoolResetState) -> None:

@@ -15,7 +15,7 @@ from db.masking import without_frames
 from db.protocol import sqlstate_of
 from db.refusals import Refusals
 from db.settings import DatabaseSettings, Mode, TlsNegotiation
-from db.startup import optional_parameters, required_parameters
+from db.startup import optional_parameters, queue_s, required_parameters, with_begin
 from db.tls import client_context
 
 WRONG_PASSWORD = frozenset({"28P01", "28000"})
@@ -116,4 +116,6 @@ class Connector:
         self._refusals.accepted()
         self._credentials.accepted(login)
         connection.login_version = login.version
+        connection.with_begin = with_begin(self._settings)
+        connection.queue_s = queue_s(self._settings)
         return connection

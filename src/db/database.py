@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection, Engine
 
 from db.borrows import Borrows
-from db.checkin import expire_on_return
+from db.checkin import clean_on_return, end_on_return, expire_on_return
 from db.comment import comment
 from db.connector import Connector
 from db.credentials import credentials_from
@@ -24,8 +24,8 @@ from db.member import Member
 from db.observation import Borrow, Observer, PoolState, Repeat, Silence, SlowStatement
 from db.reach import reach
 from db.retry import repeat, wait_for_work_s
-from db.settings import DatabaseSettings, Switch
-from db.slow import plan_of, watch
+from db.settings import DatabaseSettings, Mode, Switch
+from db.slow import plan_of, warn_of_pins, watch
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -62,6 +62,11 @@ class Database:
         )
         if self.settings.slow_statement_ms:
             watch(engine, self.settings.slow_statement_ms, self.observer.slow)
+        if self.settings.mode is Mode.POOLER:
+            end_on_return(engine)
+            warn_of_pins(engine, self.observer.pins)
+        else:
+            clean_on_return(engine)
         member.attach(engine, lambda: connector.takes_parameters)
         expire_on_return(engine, self._credentials.has_expired)
         return engine

@@ -10,7 +10,6 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 import db.dialect  # noqa: F401 - registers postgresql+slotwise
 from db.borrows import CONNECT_MS
-from db.checkin import clean_on_return
 from db.deadline import Deadline
 from db.lasting import LastingConnection
 
@@ -49,7 +48,6 @@ def build_engine(
 
     event.listen(engine, "do_connect", open_connection)
     event.listen(engine, "checkout", bound)
-    clean_on_return(engine)
     return engine
 
 

@@ -91,9 +91,14 @@ class Login:
         return code, body
 
     def _refusal(self, fields: Fields) -> Exception:
-        """08P01 to an early message means that nobody asked for it, or that its mechanism is not known."""
+        """08P01 to an early message means that nobody asked for it, or that its mechanism is not known.
+
+        To one that was asked for it is what PgBouncer calls a wrong password (28P01).
+        """
         if self._early and fields.get("C") in {"08P01", "0A000"}:
             return RefusedEarlyError()
+        if self._asked and fields.get("C") == "08P01":
+            return error_from({**fields, "C": "28P01"})
         return error_from(fields)
 
     def _answer(self, kind: int, body: bytes) -> None:

@@ -71,17 +71,11 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlowStatement:
-    """A statement that took longer than it may; none of its values."""
+class Told:
+    """A statement of which there is something to tell; none of its values."""
 
     statement: str = field(repr=False)
     """As it was sent, with placeholders; what is in quotes in it may be a value all the same: show `text`."""
-    duration_ms: float
-    """From sending it until its rows were there, the way included."""
-    rows: int | None = None
-    """How many it returned or changed; None where it does not say."""
-    failure: str | None = None
-    """The SQLSTATE that it ended with, as 57014 at the deadline; None for none."""
 
     @property
     def fingerprint(self) -> str:
@@ -92,6 +86,25 @@ class SlowStatement:
     def text(self) -> str:
         """The statement with every value left out."""
         return normalised(self.statement)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin(Told):
+    """A statement that ties the client to one session of a pooler."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowStatement(Told):
+    """A statement that took longer than it may."""
+
+    duration_ms: float
+    """From sending it until its rows were there, the way included."""
+    rows: int | None = None
+    """How many it returned or changed; None where it does not say."""
+    failure: str | None = None
+    """The SQLSTATE that it ended with, as 57014 at the deadline; None for none."""
 
 
 class Observer(Protocol):
@@ -109,6 +122,9 @@ class Observer(Protocol):
     def slow(self, slow: SlowStatement) -> None:
         """Take note of a statement that took too long."""
 
+    def pins(self, pin: Pin) -> None:
+        """Take note of a statement that no pooler can share a session for."""
+
 
 class Silence:
     """The Observer that is there when nobody looks."""
@@ -123,6 +139,9 @@ class Silence:
         """Forget the repeat."""
 
     def slow(self, slow: SlowStatement) -> None:
+        """Forget the statement."""
+
+    def pins(self, pin: Pin) -> None:
         """Forget the statement."""
 
 

@@ -139,7 +139,8 @@ class DatabaseSettings:
     tls_negotiation: TlsNegotiation = _setting("DB_TLS_NEGOTIATION", TlsNegotiation.POSTGRES, _choice(TlsNegotiation))
     """`direct` begins with TLS at once, one flight less, as PostgreSQL 17 and later let it; else `postgres`."""
     mode: Mode = _setting("DB_MODE", Mode.DIRECT, _choice(Mode))
-    """`direct`, or `pooler`: PgBouncer or RDS Proxy, which take no settings of a session's own."""
+    """`direct`, or `pooler`: PgBouncer or RDS Proxy. Then nothing is asked of a session: limits travel with each
+    transaction, what would pin is named in the log, and DB_SLOT_WAIT_S is for the pooler's queue."""
     idle_in_transaction_s: float = _setting("DB_IDLE_IN_TRANSACTION_S", 1.5, _number(float, 0, 900))
     """Seconds that a transaction may wait for its handler before the server ends it and frees its locks: what is left
     behind by an environment that was frozen or killed. 0 for no limit."""
@@ -187,6 +188,10 @@ class DatabaseSettings:
         if len(given := [variable for variable, value in who.items() if value]) != 1:
             raise ConfigurationError(
                 f"exactly one of {', '.join(who)} says who logs in; set: {', '.join(given) or 'none'}"
+            )
+        if self.mode is Mode.POOLER and self.search_path:
+            raise ConfigurationError(
+                "DB_SEARCH_PATH is a session's: with DB_MODE=pooler, alter role ... set search_path"
             )
         if self.iam_user and (self.host is None or self.tls is not Tls.VERIFY_FULL):
             raise ConfigurationError("DB_IAM_USER needs DB_HOST and DB_TLS=verify-full: a token is worth a password")

@@ -11,6 +11,7 @@ from db.deadline import Deadline
 from db.dial import Address
 from db.login import Message
 from db.protocol import Connection
+from db.riders import IDLE
 from db.server_errors import DisconnectedError
 from db.transport import Transport
 
@@ -27,6 +28,8 @@ class AttentiveConnection(Connection):
         """Take over a transport that is logged in; a server without a sign of life for `silence_s` is gone."""
         super().__init__(transport, address, said, reserve_s)
         self._silence_s = silence_s
+        self.queue_s = 0.0
+        """How much longer a flight that begins a transaction may take: behind a pooler it waits for a session."""
         self.on_silence: Callable[[], None] | None = None
         """Asked, where it is set, each time that the answer has not come in that time, instead of a sign of life; it
         raises what ends the waiting."""
@@ -50,5 +53,6 @@ class AttentiveConnection(Connection):
             transport.late = overdue
             return deadline
 
-        transport.deadline = deadline.within(self._silence_s)
+        queue_s = self.queue_s if self._transaction_status == IDLE else 0.0
+        transport.deadline = deadline.within(self._silence_s + queue_s)
         transport.late = silent

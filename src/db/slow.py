@@ -15,7 +15,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor, ExceptionContext
 
 from db.checkin import RESIDUE
 from db.cursor import positional
-from db.observation import SlowStatement
+from db.observation import Pin, SlowStatement
+from db.pinning import pinned_by
 from db.protocol import sqlstate_of
 
 GENERIC_PLAN_SINCE = (16,)
@@ -52,6 +53,20 @@ def watch(engine: Engine, limit_ms: float, tell: Callable[[SlowStatement], None]
     event.listen(engine, "before_cursor_execute", began)
     event.listen(engine, "after_cursor_execute", ended)
     event.listen(engine, "handle_error", failed)
+
+
+def warn_of_pins(engine: Engine, tell: Callable[[Pin], None]) -> None:
+    """Tell of each statement of `engine` that ties the client to one session of the pooler; once for each statement."""
+    told: set[str] = set()
+
+    def look(_connection: Connection, _cursor: DBAPICursor, statement: str, *_: object) -> None:
+        if (reason := pinned_by(statement)) and (
+            pin := Pin(statement=statement, reason=reason)
+        ).fingerprint not in told:
+            told.add(pin.fingerprint)
+            tell(pin)
+
+    event.listen(engine, "before_cursor_execute", look)
 
 
 def plan_of(connection: Connection, statement: str) -> list[str]:

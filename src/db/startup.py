@@ -1,4 +1,4 @@
-"""What a session is told in its StartupMessage, at no flight; knows nothing of how it is sent."""
+"""What a session is told in its StartupMessage, or behind a pooler in each BEGIN, at no flight; not how it is sent."""
 
 from collections.abc import Mapping
 
@@ -24,3 +24,15 @@ def optional_parameters(settings: DatabaseSettings, lease: Mapping[str, str]) ->
         **path,
         **lease,
     }
+
+
+def with_begin(settings: DatabaseSettings) -> tuple[str, ...]:
+    """Return what goes with each BEGIN where the session belongs to a pooler: it ends with the transaction."""
+    if settings.mode is Mode.DIRECT:
+        return ()
+    return (f"set local idle_in_transaction_session_timeout = {settings.idle_in_transaction_s * 1000:.0f}",)
+
+
+def queue_s(settings: DatabaseSettings) -> float:
+    """Return for how long one may wait in a pooler's queue, which gives no sign of life meanwhile."""
+    return 0.0 if settings.mode is Mode.DIRECT else settings.slot_wait_s

@@ -30,6 +30,8 @@ class Statements(Flights):
         self.modes = TransactionModes()
         self.behind_statement: NextRider = nobody
         self.behind_commit: NextRider = nobody
+        self.with_begin: Sequence[str] = ()
+        """Commands that travel behind each BEGIN."""
         self.comment = ""
         """Sent behind each statement, past every cache that goes by its text."""
         self.login_version: str | None = None
@@ -72,7 +74,9 @@ class Statements(Flights):
             self._limited_by = None
         is_known = self._limited_by is self.deadline or (self.autocommit and may_commit(statement))
         unknown = None if is_known else self.deadline
-        return travelling_in_front(self._transaction_status, self.modes, unknown, autocommit=self.autocommit)
+        commands = travelling_in_front(self._transaction_status, self.modes, unknown, autocommit=self.autocommit)
+        begins = self._transaction_status == IDLE and not self.autocommit
+        return [*commands, *self.with_begin] if begins else commands
 
     def _run(
         self,

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import Borrow, Database, LeakedBorrow, Repeat, Slots, SlotwiseError, SlowStatement
+from db import Borrow, Database, LeakedBorrow, Pin, Repeat, Slots, SlotwiseError, SlowStatement
 from db.settings import Switch
 
 NOT_THE_CONNECTIONS: Final = frozenset({"statement", "handler"})
@@ -94,6 +94,14 @@ class Telemetry:
                 "route": self._route,
                 "statement": slow.text[:MAX_TEXT],
             },
+        )
+
+    def pins(self, pin: Pin) -> None:
+        """Count a statement that keeps a pooler from sharing, and name it; told once for each in an environment."""
+        self._count("PinningStatements", happened=True)
+        self._logger.warning(
+            "statement that pins a pooler's session",
+            extra={"fingerprint": pin.fingerprint, "reason": pin.reason, "statement": pin.text[:MAX_TEXT]},
         )
 
     def show_plans(self, database: Database) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 import migrations
 from db import Database
+from db.settings import Mode
 from local.postgres import PostgresServer
 
 ENVIRONMENT_MODULES = ("handlers.environment", "handlers.records", "handlers.health", "handlers.monitor")
@@ -69,13 +70,13 @@ def v2_event(method: str, path: str, body: Any = None, query: dict[str, str] | N
 
 
 @pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]:
+def fresh(monkeypatch: pytest.MonkeyPatch, connection_mode: Mode) -> Iterator[Callable[..., ModuleType]]:
     """Import a function's module as a new execution environment does, with these variables."""
     databases: list[Database] = []
 
     def load(module: str, **variables: str) -> ModuleType:
         forget_environment()
-        for name, value in variables.items():
+        for name, value in {"DB_MODE": connection_mode, **variables}.items():
             monkeypatch.setenv(name, value)
         databases.append(importlib.import_module("handlers.environment").database)
         return importlib.import_module(f"handlers.{module}")

@@ -17,8 +17,8 @@ from db.opening import Habits
 from db.protocol import Connection, connect
 from db.scram import ScramClient, derive_key
 from db.server_errors import DisconnectedError, ServerOperationalError, sqlstate_of
+from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
-from tests.faults.pooler import pgbouncer
 from tests.faults.proxy import Proxy
 from tests.faults.tls import Authority, TlsFront
 from tests.integration.wire import connected, session, value
@@ -283,8 +283,8 @@ def test_direct_tls_saves_a_flight(server: PostgresServer, authority: Authority)
 
 def test_statements_and_limits_hold_behind_a_transaction_pooler(server: PostgresServer, tmp_path: Path) -> None:
     """One Sync a flight: what belongs together lands on one server connection; no limit stays behind on it."""
-    with pgbouncer(server, tmp_path) as port:
-        habits = Habits()
+    with PgBouncer(server, tmp_path, pool_size=2) as pooler:
+        port, habits = pooler.port, Habits()
         options: dict[str, Any] = {
             "deadline": Deadline.after(30),
             "habits": habits,

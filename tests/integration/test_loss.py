@@ -190,11 +190,19 @@ def test_a_dead_idle_connection_is_noticed_without_a_flight(
     connection.close()
 
 
-def test_the_servers_last_words_are_kept(connection: Connection, postgres: PostgresServer) -> None:
+@pytest.fixture
+def own_session(server_itself: PostgresServer) -> Iterator[Connection]:
+    """A connection whose session no pooler shares."""
+    with connected(server_itself) as connection:
+        yield connection
+
+
+def test_the_servers_last_words_are_kept(own_session: Connection, server_itself: PostgresServer) -> None:
     """57P01 said while idle is what the next statement fails with, sent or not."""
+    connection = own_session
     value(connection, "select 1")
     connection.commit()
-    terminate(postgres, "application_name = 'test'")
+    terminate(server_itself, "application_name = 'test'")
     wait_until(lambda: connection.transport().has_news())
     with pytest.raises(DisconnectedError) as caught:
         connection.cursor().execute("select 1")
@@ -202,9 +210,12 @@ def test_the_servers_last_words_are_kept(connection: Connection, postgres: Postg
     assert is_broken(caught.value)
 
 
-def test_the_servers_last_words_are_kept_when_writing_fails(connection: Connection, postgres: PostgresServer) -> None:
+def test_the_servers_last_words_are_kept_when_writing_fails(
+    own_session: Connection, server_itself: PostgresServer
+) -> None:
     """What it said before it closed is read first."""
-    terminate(postgres, "application_name = 'test'")
+    connection = own_session
+    terminate(server_itself, "application_name = 'test'")
     wait_until(lambda: connection.transport().has_news())
     time.sleep(0.05)
     connection.transport().socket.shutdown(socket.SHUT_WR)
@@ -218,10 +229,10 @@ def test_the_servers_last_words_are_kept_when_writing_fails(connection: Connecti
     [("idle_session_timeout", "57P05"), ("idle_in_transaction_session_timeout", "25P03")],
 )
 def test_a_time_out_of_the_servers_keeps_its_sqlstate(
-    postgres: PostgresServer, proxy: Proxy, setting: str, sqlstate: str
+    server_itself: PostgresServer, setting: str, sqlstate: str
 ) -> None:
     """It travels in the startup packet, and what it does is told apart from other ends."""
-    with connected(postgres, proxy.port, optional={setting: "200ms"}) as connection:
+    with connected(server_itself, optional={setting: "200ms"}) as connection:
         if "transaction" in setting:
             value(connection, "select 1")
         wait_until(lambda: connection.transport().has_news())

@@ -37,11 +37,11 @@ def proxy(postgres: PostgresServer) -> Iterator[Proxy]:
 @pytest.fixture
 def connection(postgres: PostgresServer, proxy: Proxy) -> Iterator[Connection]:
     """A connection through the proxy, with a table `t (n int primary key)` of its own."""
-    with connected(postgres, proxy.port) as connection:
-        value(connection, "select set_config('search_path', 'pg_temp', false)")
-        connection.cursor().execute("create temp table t (n int primary key)")
-        connection.commit()
-        yield connection
+    with connected(postgres, autocommit=True) as owner:
+        owner.cursor().execute("drop table if exists t; create table t (n int primary key)")
+        with connected(postgres, proxy.port) as connection:
+            yield connection
+        owner.cursor().execute("drop table t")
 
 
 def count(connection: Connection) -> int:
@@ -344,18 +344,18 @@ def test_copy_without_a_stream_ends_the_connection(connection: Connection) -> No
     assert not connection.is_alive()
 
 
-def test_notices_and_notifications_arrive(connection: Connection, postgres: PostgresServer) -> None:
+def test_notices_and_notifications_arrive(server_itself: PostgresServer) -> None:
     """Also while nothing is asked, and in any language."""
-    connection.autocommit = True
-    connection.cursor().execute("listen news; do $$begin raise notice 'note'; end$$")
-    assert any(notice[b"M"] == b"note" for notice in connection.notices)
-    with connected(postgres, autocommit=True) as other:
-        value(other, "select pg_notify('news', %s)", ("größer",))
-    give_up = Deadline.after(10)
-    while not connection.notifications and give_up.remaining_s():
-        assert connection.is_alive()
-        time.sleep(0.01)
-    assert [notification[1:] for notification in connection.notifications] == [("news", "größer")]
+    with connected(server_itself, autocommit=True) as connection:
+        connection.cursor().execute("listen news; do $$begin raise notice 'note'; end$$")
+        assert any(notice[b"M"] == b"note" for notice in connection.notices)
+        with connected(server_itself, autocommit=True) as other:
+            value(other, "select pg_notify('news', %s)", ("größer",))
+        give_up = Deadline.after(10)
+        while not connection.notifications and give_up.remaining_s():
+            assert connection.is_alive()
+            time.sleep(0.01)
+        assert [notification[1:] for notification in connection.notifications] == [("news", "größer")]
 
 
 # --- riders ---

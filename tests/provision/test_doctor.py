@@ -16,11 +16,11 @@ from psycopg import sql
 
 from db import DatabaseSettings, Tls
 from db.settings import Mode
+from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
 from provision.doctor import examine
 from provision.findings import Finding, Level
 from provision.provisioning import application_settings
-from tests.faults.pooler import pgbouncer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.tls import Authority, TlsFront
 from tests.provision.conftest import HEAD, STEPS, Site
@@ -295,11 +295,11 @@ def test_a_pooler_is_seen_and_told_from_none(provisioned: Site, tmp_path: Path) 
     """A real PgBouncer, by the sessions that it announces, which are not the server's; and the mode must say so."""
     assert look(provisioned)["pooler"].says == "none: the server itself answers"
     assert look(provisioned, mode=Mode.POOLER)["pooler"].level is Level.WARNING
-    with pgbouncer(provisioned.server, tmp_path, provisioned.role, provisioned.password) as port:
-        found = look(provisioned, port=port)
+    with PgBouncer(provisioned.server, tmp_path) as pooler:
+        found = look(provisioned, port=pooler.port)
         assert found["pooler"].level is Level.WARNING
         assert "DB_MODE=pooler" in found["pooler"].advice
-        assert look(provisioned, port=port, mode=Mode.POOLER)["pooler"].level is Level.OK
+        assert look(provisioned, port=pooler.port, mode=Mode.POOLER)["pooler"].level is Level.OK
 
 
 def test_the_function_examines_too(provisioned: Site, function: Callable[..., Any]) -> None:
