@@ -30,6 +30,7 @@ def call(fresh: Callable[..., ModuleType], no_records: PostgresServer, proxy: Pr
         "DATABASE_URL": no_records.url().replace(f":{no_records.port}/", f":{proxy.port}/"),
         "DB_TLS": "insecure-local-only",
         "DB_SILENCE_S": "0.5",
+        "DB_SLOT_WAIT_S": "0.5",  # behind a pooler its queue may be as silent for so much longer
         "DB_APPLICATION_NAME": NAME,
     }
     function = fresh("records", **variables)
