@@ -117,8 +117,9 @@ class SlotwiseDialect(PGDialect_pg8000):
         return cast("IsolationLevel", level)
 
     def set_readonly(self, connection: DBAPIConnection, value: bool) -> None:  # noqa: FBT001 - SQLAlchemy's signature
-        """Take note of it."""
-        _session(connection).modes.read_only = value
+        """Take note of it; False after True takes it back, as at a borrow's end: a standby refuses READ WRITE."""
+        modes = _session(connection).modes
+        modes.read_only = None if modes.read_only and not value else value
 
     def get_readonly(self, connection: DBAPIConnection) -> bool:
         """Return what was set; ask the server where nothing was."""

@@ -5,6 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import Database
+from db.protocol import Connection as Session
 
 
 def test_a_transaction_is_committed_at_its_end(database: Database) -> None:
@@ -48,3 +49,15 @@ def test_what_autocommit_has_answered_is_committed(database: Database) -> None:
     with database.autocommit() as connection:
         assert connection.scalar(text("select count(*) from answered")) == 1
         assert connection.scalar(text("select count(*) from answered")) == 1
+
+
+def test_a_read_only_borrow_leaves_nothing_to_the_next(database: Database) -> None:
+    """Neither READ ONLY, which the next may not want, nor READ WRITE, which a standby refuses."""
+    read_only = database.engine.execution_options(postgresql_readonly=True)
+    with read_only.connect() as connection:
+        assert connection.scalar(text("show transaction_read_only")) == "on"
+    with database.engine.connect() as connection:
+        session = connection.connection.dbapi_connection
+        assert isinstance(session, Session)
+        assert session.modes.read_only is None
+        assert connection.scalar(text("show transaction_read_only")) == "off"
