@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from db.abandoned import Abandoned
 from db.borrows import Borrows
 from db.checkin import clean_on_return, end_on_return, expire_on_return
 from db.comment import comment
@@ -45,6 +46,7 @@ class Database:
         self._invocation: Deadline | None = None
         self._comment = ""
         self._borrows = Borrows(settings.pool_size)
+        self._abandoned = Abandoned()
         self._member = Member(settings, self.deadline)
         self._credentials = credentials or credentials_from(settings)
         self._connector = Connector(settings, self._credentials, self.deadline, self._member.startup_parameters)
@@ -72,7 +74,7 @@ class Database:
         return engine
 
     def _connect(self) -> LastingConnection:
-        return reach(self._connector.connect, self.deadline(), self.settings)
+        return reach(self._connector.connect, self.deadline(), self.settings, self._abandoned)
 
     def _repeats(self, error: Exception, wait_s: float = 0.0) -> None:
         known = translated(error, when_broken=ConnectionLostError) or error

@@ -22,7 +22,7 @@ from db.outcome import Ask, Outcome, Rows, await_outcome, settled
 from db.repeatable import Verdict, only_reads, verdict
 from db.residue import may_leave
 from db.riders import IDLE, IN_TRANSACTION, Rider
-from db.server_errors import ClosedError, DisconnectedError, ServerError
+from db.server_errors import ClosedError, DisconnectedError, ServerError, TookTooLongError
 from db.silence import AttentiveConnection
 from db.transport import Transport
 
@@ -34,7 +34,7 @@ MAX_SESSIONS = 3
 """How many sessions a flight may need."""
 OF_THE_SESSION = (
     *("_usock", "_sock", "_client_encoding", "parameter_statuses", "_backend_key_data", "_address"),
-    *("_transaction_status", "_owes_sync", "_limited_by", "login_version"),
+    *("_transaction_status", "_owes_sync", "_limited_by", "login_version", "abandons"),
 )
 """The attributes that a new session brings; the others belong to the borrower."""
 
@@ -51,6 +51,8 @@ class LastingConnection(AttentiveConnection):
         """Opens the session that takes this one's place; None: it ends as any connection does."""
         self.repeating: Callable[[Exception], None] = _tell_nobody
         """Told why a flight is sent again."""
+        self.abandons: Callable[[int], None] = _tell_nobody
+        """Told the server process of a session that was lost without its saying so."""
         self.behind_statement = self._ask_for_id
         self._left_residue = False
         self._transaction_id: int | None = None
@@ -105,6 +107,13 @@ class LastingConnection(AttentiveConnection):
                 self.repeating(error)
             self._renew()
         raise AssertionError("the last attempt returns or raises")
+
+    def _lost(self, error: DisconnectedError, contexts: Sequence[Context]) -> DisconnectedError:
+        key = self._backend_key_data or b""
+        lost = super()._lost(error, contexts)
+        if key and (not lost.fields or isinstance(lost, TookTooLongError)):
+            self.abandons(int.from_bytes(key[:4], "big"))
+        return lost
 
     def _refuse_to_repeat(self, error: Exception, found: Verdict) -> None:
         """Raise, where the flight must not be sent again or the session held more than a new one has."""
@@ -168,7 +177,7 @@ class LastingConnection(AttentiveConnection):
             raise CommitUnknownError(self._transaction_id) from error
 
 
-def _tell_nobody(_error: Exception) -> None:
+def _tell_nobody(_what: object) -> None:
     """Keep it."""
 
 

@@ -224,3 +224,22 @@ def test_a_dead_backend_leaves_no_session_behind(proxied: Database, postgres: Po
     proxy.end()
     insert(proxied)
     assert len(backends(postgres, "application_name = 'proxied'")) <= 1
+
+
+def test_the_locks_of_a_half_sent_flight_stop_nobody(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, noticed: Callable[[int, float, float], None]
+) -> None:
+    """Rows 12 and 16: the server has got a part of a flight; it waits for the rest, with locks and without time-out."""
+    run(postgres, "insert into lost_in_work values (0)")
+    breaks = Once(lambda: proxy.inject(Fault(Action.SWALLOW, Direction.TO_SERVER, after_bytes=30)))
+
+    def work(connection: Connection) -> None:
+        connection.execute(text("update lost_in_work set n = n + 1"))
+        breaks()
+        connection.execute(text("update lost_in_work set n = n + 1"))
+
+    began = time.monotonic()
+    with proxied.invocation(10_000):
+        proxied.run_transaction(work)
+    noticed(16, time.monotonic() - began, 2.0)
+    assert run(postgres, "select n from lost_in_work") == [(2,)]
