@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -17,7 +18,9 @@ from artefact.contents import OURS
 from artefact.runtime import PLATFORMS, VERSION
 from tests.artefact.building import ROOT, build
 
-TESTS_OF_HANDLERS = ["test_health_api.py", "test_records_api.py", "test_events.py", "test_migrations.py"]
+USES_HANDLERS = re.compile(r"\bhandlers\b|\bfresh\b|_api\b|\bmigrations\b")
+OF_THE_MACHINE = {"test_contents.py", "test_local_template.py"}
+"""They speak of handlers, and test what is not deployed."""
 UPLOAD_LIMIT_BYTES = 9_300_000
 """What the plain artefact weighs zipped, with botocore left out of it too."""
 
@@ -32,9 +35,11 @@ def files(artefact: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(300)
 def test_the_tests_of_the_handlers_pass_out_of_it(artefact: Path, runtime_python: str) -> None:
     """On the runtime's Python, every package that the artefact carries coming from the artefact."""
-    tests = [str(ROOT / "tests/integration" / name) for name in TESTS_OF_HANDLERS]
+    every = [path for folder in ("unit", "integration") for path in (ROOT / "tests" / folder).glob("test_*.py")]
+    tests = [str(path) for path in every if USES_HANDLERS.search(path.read_text()) and path.name not in OF_THE_MACHINE]
     plugin = ["-p", "tests.artefact.provenance", "--artefact", str(artefact), "-p", "no:cacheprovider"]
     path = ["-o", f"pythonpath={artefact} {ROOT}"]
     done = subprocess.run(
@@ -49,6 +54,7 @@ def test_the_tests_of_the_handlers_pass_out_of_it(artefact: Path, runtime_python
     assert " passed" in done.stdout
 
 
+@pytest.mark.timeout(300)
 def test_the_same_sources_give_the_same_bytes(artefact: Path, tmp_path: Path) -> None:
     """Built again from nothing, in another directory, each file has the same content, mode and time."""
     source = tmp_path / "elsewhere"
@@ -96,6 +102,7 @@ def test_it_is_no_larger_than_the_plain_one(artefact: Path, tmp_path: Path) -> N
     assert path.stat().st_size < UPLOAD_LIMIT_BYTES
 
 
+@pytest.mark.timeout(300)
 def test_another_python_builds_without_bytecode_and_says_so(
     tmp_path: Path, runtime_python: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
