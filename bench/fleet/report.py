@@ -24,6 +24,10 @@ most recently used first, frozen with SIGSTOP in between, abandoned after idling
 the functions, requests from one seeded trace that come whether or not the last ones were answered. Everything runs on
 one machine without TLS, so connecting costs less than in a VPC, and server CPU is best read as a ratio.
 
+Peers hold no slot after the transaction where their library lets one give it back. NullPool, QueuePool and the kept
+connection use psycopg2, and so do the rules of serverless-mysql 1.5.4 and serverless-postgres 1.3.0, written anew from
+what those do. psycopg_pool has one connection and checks it; behind PgBouncer each environment keeps one to it.
+
 - *In good time*: answered, at most 1 s later than with a connection at hand.
 - *Attempts*, *connects*: for each answer; an attempt that finds no slot is not a connect.
 - *Peak*, *mean*, *idle*: the functions' connections on the server, and the share of them that did nothing.
