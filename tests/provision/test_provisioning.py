@@ -65,6 +65,18 @@ def test_the_application_may_not_change_what_is_not_its_own(provisioned: Site, s
         application.execute(statement)
 
 
+def test_the_revision_is_the_migrations_alone(site: Site) -> None:
+    """Rights on it that somebody gave are taken back; reading it stays."""
+    site.provision()
+    with site.as_master() as master:
+        master.execute(sql.SQL("grant all on alembic_version to {}").format(sql.Identifier(site.role)))
+    site.provision()
+    with site.as_application() as application:
+        assert application.execute("select version_num from alembic_version").fetchone() == (HEAD,)
+        with pytest.raises(errors.InsufficientPrivilege):
+            application.execute("delete from alembic_version")
+
+
 def test_the_role_has_limit_and_settings_of_its_own(site: Site) -> None:
     """A limit from the budget, half as much again as the fleet; time-outs and search_path in this database."""
     report = site.provision(StatementTimeoutS=7, IdleInTransactionTimeoutS=8, IdleSessionTimeoutS=9)
