@@ -39,18 +39,36 @@ def deployed(translated: Stack) -> Iterator[Stack]:
         yield deploy(translated)
 
 
+def _told(function: str) -> DatabaseSettings:
+    """Return the settings that a deployed function makes of its variables."""
+    configuration = boto3.client("lambda").get_function_configuration(FunctionName=function)
+    variables = configuration["Environment"]["Variables"]
+    return DatabaseSettings.from_env({key: value for key, value in variables.items() if value is not None})
+
+
 def test_a_deployed_function_can_read_what_it_is_told(name: str, deployed: Stack) -> None:
     """Its variables, references and conditions resolved, are settings that it takes and that mean what was wanted."""
     wanted = COMBINATIONS[name]
     host = "Proxy.Endpoint" if wanted.get("ConnectionMode") == "proxy" else wanted.get("DatabaseHost")
-    for function in deployed["AWS::Lambda::Function"].values():
-        configuration = boto3.client("lambda").get_function_configuration(FunctionName=function)
-        told = {key: value for key, value in configuration["Environment"]["Variables"].items() if value is not None}
-        settings = DatabaseSettings.from_env(told)
+    for logical_id in ("RecordsFunction", "HealthFunction", "MonitorFunction"):
+        settings = _told(deployed["AWS::Lambda::Function"][logical_id])
         assert str(settings.secret_id).endswith(wanted.get("DatabaseSecretArn", ":ApplicationSecretAttachment"))
         assert settings.mode is (Mode.POOLER if "ConnectionMode" in wanted else Mode.DIRECT)
         assert settings.pool_size == int(wanted.get("PoolSize", "1"))
         assert settings.host == host
+
+
+def test_the_database_is_provisioned_by_its_administrator(name: str, deployed: Stack) -> None:
+    """At the server itself, where the stack knows the administrator's secret; else not at all."""
+    wanted = COMBINATIONS[name]
+    makes_database = "DatabaseSecretArn" not in wanted
+    provisions = deployed["AWS::Lambda::Function"].get("ProvisionFunction")
+    assert bool(provisions) == (makes_database or "AdministratorSecretArn" in wanted)
+    if provisions:
+        settings = _told(provisions)
+        assert settings.secret_id == wanted.get("AdministratorSecretArn", "Database.MasterUserSecret.SecretArn")
+        assert settings.mode is Mode.DIRECT
+        assert settings.host == ("Database.Endpoint.Address" if makes_database else None)
 
 
 def test_a_function_is_in_the_network_that_was_asked_for(name: str, deployed: Stack) -> None:
@@ -67,6 +85,7 @@ def test_every_policy_is_one_that_iam_takes(name: str, deployed: Stack) -> None:
     """Moto checks the documents as IAM does; who has no key gets no right to one."""
     policies = set(deployed["AWS::IAM::ManagedPolicy"])
     keyed = {"KeyAccess"} if "DatabaseKeyArn" in COMBINATIONS[name] else set()
+    keyed |= {"ProvisionKeyAccess"} if keyed and "ProvisionFunction" in deployed["AWS::Lambda::Function"] else set()
     proxied = {"ProxyKeyAccess"} if keyed and COMBINATIONS[name].get("ConnectionMode") == "proxy" else set()
     assert policies == {"DatabaseAccess"} | keyed | proxied
 
