@@ -20,15 +20,18 @@ class Abandoned:
         """Take note of a session that had begun by `began_at` and was lost."""
         self._lost[process_id] = began_at
 
-    def take(self) -> str | None:
-        """Return, once, the statement that ends them; None where there are none."""
-        lost, self._lost = self._lost, {}
+    def statement(self) -> str | None:
+        """Return the statement that ends them; None where there are none."""
         now = self.clock()
         theirs = [
             f"pid = {process_id:d} and backend_start < now() - interval '{now - began_at:f} seconds'"
-            for process_id, began_at in lost.items()
+            for process_id, began_at in self._lost.items()
         ]
         return _ending(theirs) if theirs else None
+
+    def forget(self) -> None:
+        """Take them for ended."""
+        self._lost.clear()
 
 
 def _ending(theirs: list[str]) -> str:

@@ -4,12 +4,11 @@ Each attempt asks the name anew, so that a failover's new writer is found. Knows
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 from db.abandoned import Abandoned
 from db.deadline import Deadline
-from db.errors import ReadOnlyError, SlotwiseError
+from db.errors import CommitUnknownError, ReadOnlyError, SlotwiseError, UnreachableError
 from db.lasting import LastingConnection
 from db.retry import repeat, wait_for_server_s
 from db.server_errors import ServerError
@@ -26,25 +25,34 @@ def reach(connect: Connect, deadline: Deadline, settings: DatabaseSettings, aban
         left_s, left_to_connect_s = deadline.remaining_s(), soon.remaining_s()
         return wait_for_server_s(error, attempt, left_s=left_s, left_to_connect_s=left_to_connect_s)
 
-    wants_writes = settings.target_session_attrs is TargetSession.READ_WRITE
-    connection = repeat(lambda: _fit_for_writes(connect()) if wants_writes else connect(), wait_s=wait_s)
-    if settings.mode is Mode.DIRECT:  # a pooler's process ids are its own
-        connection.abandons = partial(abandoned.note, abandoned.clock())
-        _end(abandoned, connection, deadline)
-    return connection
-
-
-def _end(abandoned: Abandoned, connection: LastingConnection, deadline: Deadline) -> None:
-    """End the sessions before anybody waits for their locks; one flight where there are any."""
-    if statement := abandoned.take():
+    def attempt() -> LastingConnection:
+        connection = connect()
         connection.deadline = deadline
-        with suppress(ServerError):  # whoever may not look or end does without
-            connection.execute_simple(statement)
+        if settings.target_session_attrs is TargetSession.READ_WRITE:
+            _require_writes(connection)
+        if settings.mode is Mode.DIRECT:  # a pooler's process ids are its own
+            connection.abandons = partial(abandoned.note, abandoned.clock())
+            _end(abandoned, connection)
+        return connection
+
+    return repeat(attempt, wait_s=wait_s)
 
 
-def _fit_for_writes(connection: LastingConnection) -> LastingConnection:
-    """Return the connection; ReadOnlyError where its server has said at login that it is a standby (PostgreSQL 14)."""
+def _end(abandoned: Abandoned, connection: LastingConnection) -> None:
+    """End the sessions before anybody waits for their locks; one flight where there are any."""
+    if (statement := abandoned.statement()) is None:
+        return
+    try:
+        connection.execute_simple(statement)
+    except ServerError:
+        pass  # whoever may not look or end does without
+    except CommitUnknownError as error:
+        raise UnreachableError("the connection died as soon as it was there") from error
+    abandoned.forget()
+
+
+def _require_writes(connection: LastingConnection) -> None:
+    """Raise ReadOnlyError where the server has said at login that it is a standby (PostgreSQL 14 and later)."""
     if connection.parameter_statuses.get("in_hot_standby") == "on":
         connection.close()
         raise ReadOnlyError("the server is a standby: if only reading is wanted, set DB_TARGET_SESSION_ATTRS=any")
-    return connection

@@ -10,11 +10,12 @@ def test_a_lost_session_is_ended_once() -> None:
     abandoned = Abandoned(clock)
     abandoned.note(90.0, 4711)
     clock.advance(5)
-    statement = abandoned.take() or ""
+    statement = abandoned.statement() or ""
     assert "(pid = 4711 and backend_start < now() - interval '15.000000 seconds')" in statement
-    assert abandoned.take() is None
+    abandoned.forget()
+    assert abandoned.statement() is None
 
 
 def test_nothing_is_asked_where_nothing_was_lost() -> None:
     """No flight for nothing."""
-    assert Abandoned(Clock()).take() is None
+    assert Abandoned(Clock()).statement() is None
