@@ -1,7 +1,8 @@
 """What every test may ask for: a real PostgreSQL and a Database on it."""
 
+import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from db import Database, DatabaseSettings, Tls
 from db.settings import Mode
-from local.pgbouncer import PgBouncer
+from local.pgbouncer import PgBouncer, PgBouncerNotFoundError
 from local.postgres import PostgresServer
 
 pytest_plugins = ["tests.canary"]
@@ -28,6 +29,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out, through the pooler, the tests that do not use the shared server: nothing would be different."""
     if config.getoption(THROUGH):
         items[:] = [item for item in items if "postgres" in getattr(item, "fixturenames", ())]
+
+
+def _skipping_without_pgbouncer() -> Generator[None, object, object]:
+    """Skip, on a newcomer's machine without PgBouncer, what is shown with a real one; CI has it, and fails without."""
+    try:
+        return (yield)
+    except PgBouncerNotFoundError as missing:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """Let a fixture do without PgBouncer."""
+    return (yield from _skipping_without_pgbouncer())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Let a test do without PgBouncer."""
+    return (yield from _skipping_without_pgbouncer())
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The policy on a simulated clock: fleets of any size, the same each time, in seconds.
 
-It decides with the very functions of db.fleet and db.pace; server, environments and time are simulated. What depends on
-a machine (CPU, sockets, freezing) is not here but in the benchmark.
+It decides with the very functions of db.fleet.policy and db.fleet.pace; server, environments and time are simulated.
+What depends on a machine (CPU, sockets, freezing) is not here but in the benchmark.
 """
 
 import heapq
@@ -11,7 +11,9 @@ from itertools import count
 from random import Random
 
 from bench.fleet.scenarios import Scenario
-from db.fleet import (
+from db.fleet.lookout import LOOK_EVERY_S
+from db.fleet.pace import Pace
+from db.fleet.policy import (
     Limit,
     Sample,
     Verdict,
@@ -23,8 +25,6 @@ from db.fleet import (
     outlived,
     patience_s,
 )
-from db.lookout import LOOK_EVERY_S
-from db.pace import Pace
 
 CONNECT_S, CLOSE_S = 0.015, 0.005
 """How long the server needs to let somebody in, and to notice that he has gone; the slot is taken meanwhile."""

@@ -1,8 +1,13 @@
 """Lends connections to PostgreSQL from inside AWS Lambda. The public names; no logic."""
 
 from db.application import shown_function
+from db.credentials.fixed import FixedCredentials
+from db.credentials.iam import IamCredentials
+from db.credentials.identity import Credentials, Login
+from db.credentials.secret import SecretCredentials
 from db.database import Database
 from db.deadline import Deadline
+from db.environment.process import is_local
 from db.errors import (
     CommitUnknownError,
     ConfigurationError,
@@ -19,13 +24,8 @@ from db.errors import (
     UnreachableError,
 )
 from db.failures import sqlstate
-from db.fixed import FixedCredentials
-from db.iam import IamCredentials
-from db.identity import Credentials, Login
 from db.masking import Secret
 from db.observation import Borrow, LeakedBorrow, Observer, Pin, PoolState, Repeat, Slots, SlowStatement
-from db.process import is_local
-from db.secret import SecretCredentials
 from db.settings import DatabaseSettings, Tls
 
 __all__ = [

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
-from db.protocol import Connection as Session
-from db.residue import CLEAN_UP, may_leave
+from db.protocol.connection import Connection as Session
+from db.statements.residue import CLEAN_UP, may_leave
 
 RESIDUE = "slotwise_residue"
 """Key in a pooled connection's info: a statement may have left something in the session."""

@@ -5,15 +5,15 @@ Knows nothing of pools.
 
 from collections.abc import Callable, Mapping
 
-from db import lasting, protocol
+from db.credentials.identity import Credentials, Login
+from db.credentials.refusals import Refusals
 from db.deadline import Deadline
-from db.dial import Address
 from db.errors import LoginRefusedError, SlotwiseError
 from db.failures import connect_failure
-from db.identity import Credentials, Login
 from db.masking import without_frames
-from db.protocol import sqlstate_of
-from db.refusals import Refusals
+from db.protocol.connection import Habits, Session, sqlstate_of
+from db.protocol.dial import Address
+from db.recovery import lasting
 from db.settings import DatabaseSettings, Mode, TlsNegotiation
 from db.startup import optional_parameters, queue_s, required_parameters, with_begin
 from db.tls import client_context
@@ -37,7 +37,7 @@ class Connector:
         self._credentials = credentials
         self._deadline = deadline
         self._startup_parameters = startup_parameters
-        self._habits = protocol.Habits()
+        self._habits = Habits()
         self._refusals = Refusals()
 
     @property
@@ -81,7 +81,7 @@ class Connector:
         raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {', '.join(refused)}") from cause
 
     def _open(self, login: Login, deadline: Deadline) -> lasting.LastingConnection:
-        session = protocol.Session(
+        session = Session(
             address=self._address(login),
             user=login.user,
             password=login.password.reveal(),

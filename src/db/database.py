@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from db.abandoned import Abandoned
 from db.borrows import Borrows
 from db.checkin import clean_on_return, end_on_return, expire_on_return
-from db.comment import comment
 from db.connector import Connector
-from db.credentials import credentials_from
+from db.credentials.choice import credentials_from
+from db.credentials.identity import Credentials
 from db.deadline import Deadline
 from db.engine import build_engine
 from db.errors import ConnectionLostError, SlotwiseError
 from db.failures import borrowing, kind_of, translated
-from db.identity import Credentials
-from db.lasting import LastingConnection
-from db.member import Member
+from db.fleet.member import Member
 from db.observation import Borrow, Observer, PoolState, Repeat, Silence, SlowStatement
-from db.reach import reach
-from db.retry import repeat, wait_for_work_s
+from db.recovery.abandoned import Abandoned
+from db.recovery.lasting import LastingConnection
+from db.recovery.reach import reach
+from db.recovery.retry import repeat, wait_for_work_s
 from db.settings import DatabaseSettings, Mode, Switch
-from db.slow import plan_of, warn_of_pins, watch
+from db.statements.comment import comment
+from db.statements.slow import plan_of, warn_of_pins, watch
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

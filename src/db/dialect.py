@@ -14,11 +14,11 @@ from sqlalchemy.dialects.postgresql.pg8000 import PGDialect_pg8000
 from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
 
 from db.deadline import UNBOUNDED, Deadline
-from db.dial import Address
-from db.protocol import Connection as Session
-from db.protocol import Session as SessionOptions
-from db.protocol import connect
-from db.server_errors import is_broken, sqlstate_of
+from db.protocol.connection import Connection as Session
+from db.protocol.connection import Session as SessionOptions
+from db.protocol.connection import connect
+from db.protocol.dial import Address
+from db.protocol.server_errors import is_broken, sqlstate_of
 from db.tls import is_loopback
 
 READ_ONLY = "25006"
@@ -172,7 +172,7 @@ def _asked_for_read_only(connection: Any) -> bool:  # noqa: ANN401 - SQLAlchemy'
 
 def _session(connection: object) -> Session:
     if not isinstance(connection, Session):
-        raise TypeError(f"postgresql+slotwise needs db.protocol.Connection, not {type(connection).__name__}")
+        raise TypeError(f"postgresql+slotwise needs db.protocol.connection.Connection, not {type(connection).__name__}")
     return connection
 
 

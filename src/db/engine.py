@@ -11,7 +11,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 import db.dialect  # noqa: F401 - registers postgresql+slotwise
 from db.borrows import CONNECT_MS
 from db.deadline import Deadline
-from db.lasting import LastingConnection
+from db.recovery.lasting import LastingConnection
 
 
 def build_engine(

@@ -10,8 +10,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
 from db.masking import without_frames_of
-from db.protocol import is_broken, sqlstate_of
-from db.server_errors import ClosedError, DisconnectedError
+from db.protocol.connection import is_broken, sqlstate_of
+from db.protocol.server_errors import ClosedError, DisconnectedError
 
 
 def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> SlotwiseError | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from db.fingerprint import fingerprint, normalised
+from db.statements.fingerprint import fingerprint, normalised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Slots:
     waited_ms: float = 0.0
     """How long was waited for one between the attempts."""
     released: str | None = None
-    """Why the connection was closed when it came back (`db.fleet.Verdict`); None where it was kept."""
+    """Why the connection was closed when it came back (`db.fleet.policy.Verdict`); None where it was kept."""
     lease_ended: bool = False
     """The warm connection had idled for so long that the server has taken its slot back."""
 

@@ -11,7 +11,7 @@ from db.errors import ConfigurationError
 from db.masking import Secret
 
 ENVIRONMENT: Mapping[str, str] = os.environ
-"""The process's variables; whoever else needs one, db.process above all, takes it from here."""
+"""The process's variables; whoever else needs one, db.environment.process above all, takes it from here."""
 
 
 class Tls(StrEnum):

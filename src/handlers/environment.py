@@ -1,8 +1,8 @@
 """What lives as long as the execution environment. The composition root, and the only module with import-time state.
 
 Building all this opens no socket and calls no API; in Lambda, what the first invocation would wait for is begun beside
-the imports (db.lifecycle), and a function starts also while the database is away. Settings that cannot be right end the
-start with ConfigurationError, which names the variable.
+the imports (db.environment.lifecycle), and a function starts also while the database is away. Settings that cannot be
+right end the start with ConfigurationError, which names the variable.
 """
 
 import logging
@@ -14,8 +14,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from db import Database, DatabaseSettings
-from db.lifecycle import Lifecycle
-from db.process import lambda_process, trace_header
+from db.environment.lifecycle import Lifecycle
+from db.environment.process import lambda_process, trace_header
 from handlers.invocation import route_of, tags
 from handlers.telemetry import Telemetry
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
 from db import Database, sqlstate
-from db.fingerprint import normalised
+from db.statements.fingerprint import normalised
 from handlers.environment import Answer, Event, database, entry_point, logger, metrics
 from handlers.gauges import Gauges
 from handlers.telemetry import MAX_TEXT

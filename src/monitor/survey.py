@@ -10,8 +10,8 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy import Connection, text
 
-from db.fingerprint import fingerprint
-from db.sample import UNKNOWN
+from db.fleet.sample import UNKNOWN
+from db.statements.fingerprint import fingerprint
 from monitor.watch import Watch
 
 MOST_ROWS = 50

@@ -11,8 +11,8 @@ from db import (
     SecretError,
     SlotwiseError,
 )
-from db.peer import Peer
-from db.server_errors import DisconnectedError
+from db.protocol.peer import Peer
+from db.protocol.server_errors import DisconnectedError
 from db.settings import Mode
 from provision.budget import Budget
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 import migrations
 from db import Database, DatabaseSettings, SlotwiseError
-from db.peer import Peer, peer_of
-from db.protocol import Connection as Session
-from db.riders import Rider, nobody
+from db.protocol.connection import Connection as Session
+from db.protocol.peer import Peer, peer_of
+from db.protocol.riders import Rider, nobody
 from provision import checks
 from provision.facts import Facts, ask
 from provision.findings import Finding, ok

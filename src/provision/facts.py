@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from db.sample import UNKNOWN
+from db.fleet.sample import UNKNOWN
 
 _STATEMENT = f"""
 with asked as (

@@ -12,11 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 import migrations
 from db import Database, DatabaseSettings, Deadline, FixedCredentials, Login, SaturatedError, SlotwiseError, sqlstate
+from db.credentials.secret import login_in
+from db.credentials.sources import ApiSource
+from db.credentials.stages import Stage
 from db.errors import error_for
-from db.scram import verifier
-from db.secret import login_in
-from db.secret_sources import ApiSource
-from db.secret_stages import Stage
+from db.protocol.scram import verifier
 from db.settings import Mode
 from provision import role
 from provision.budget import Budget, Ceiling

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from db import Database, DatabaseSettings, Tls, UnreachableError
-from db.retry import wait_for_server_s
+from db.recovery.retry import wait_for_server_s
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.server import ordinary_url, terminate

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from db import Database, DatabaseSettings
-from db.lifecycle import Lifecycle
-from db.process import LambdaProcess
+from db.environment.lifecycle import Lifecycle
+from db.environment.process import LambdaProcess
 
 INCREMENT = text("update counters set value = value + 1 where name = :name returning value")
 

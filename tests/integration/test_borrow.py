@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import Database
-from db.protocol import Connection as Session
+from db.protocol.connection import Connection as Session
 
 
 def test_a_transaction_is_committed_at_its_end(database: Database) -> None:

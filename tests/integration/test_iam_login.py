@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from db import Database, DatabaseSettings, IamCredentials, LoginRefusedError, Secret, Tls
-from db.iam import auth_token
-from db.process import AwsIdentity
+from db.credentials.iam import auth_token
+from db.environment.process import AwsIdentity
 from local.postgres import PostgresServer
 from tests.faults.tls import Authority, TlsFront
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from db import Database, UnreachableError
-from db.lifecycle import Lifecycle
-from db.process import LambdaProcess
+from db.environment.lifecycle import Lifecycle
+from db.environment.process import LambdaProcess
 from db.settings import AtInit
 from local.postgres import PostgresServer, free_port
 from tests.faults.proxy import Proxy

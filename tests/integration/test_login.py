@@ -11,12 +11,12 @@ import pytest
 import scramp.core
 
 from db.deadline import Deadline
-from db.dial import Address
-from db.login import DerivedKeys
-from db.opening import Habits
-from db.protocol import Connection, connect
-from db.scram import ScramClient, derive_key
-from db.server_errors import DisconnectedError, ServerOperationalError, sqlstate_of
+from db.protocol.connection import Connection, connect
+from db.protocol.dial import Address
+from db.protocol.login import DerivedKeys
+from db.protocol.opening import Habits
+from db.protocol.scram import ScramClient, derive_key
+from db.protocol.server_errors import DisconnectedError, ServerOperationalError, sqlstate_of
 from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
@@ -184,7 +184,7 @@ def test_a_key_is_derived_once_and_can_be_forgotten(monkeypatch: pytest.MonkeyPa
         derived.append(password)
         return derive_key(password, salt, iterations)
 
-    monkeypatch.setattr("db.scram.derive_key", derive)
+    monkeypatch.setattr("db.protocol.scram.derive_key", derive)
     keys = DerivedKeys()
     for arguments in ((b"p", b"s", 4096), (b"p", b"s", 4096), (b"q", b"s", 4096), (b"p", b"t", 4096)):
         assert keys.derive(*arguments) == derive_key(*arguments)

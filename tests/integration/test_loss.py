@@ -10,10 +10,10 @@ import pytest
 from pg8000 import dbapi
 
 from db.deadline import Deadline
-from db.dial import Address
 from db.errors import DeadlineExceededError
-from db.protocol import Connection, Rider, connect
-from db.server_errors import (
+from db.protocol.connection import Connection, Rider, connect
+from db.protocol.dial import Address
+from db.protocol.server_errors import (
     ClosedError,
     DisconnectedError,
     ServerOperationalError,

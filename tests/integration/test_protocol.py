@@ -9,10 +9,9 @@ from importlib.metadata import version
 import pytest
 from pg8000 import dbapi
 
-from db import protocol
 from db.deadline import Deadline
-from db.protocol import Connection, Rider
-from db.server_errors import (
+from db.protocol.connection import CHECKED_WITH, Connection, Rider
+from db.protocol.server_errors import (
     InFailedTransactionError,
     ServerDataError,
     ServerError,
@@ -51,7 +50,7 @@ def count(connection: Connection) -> int:
 
 def test_the_installed_pg8000_is_one_that_was_checked() -> None:
     """Whoever raises the pin reads pg8000's changes first: we know its internals."""
-    assert version("pg8000") in protocol.CHECKED_WITH
+    assert version("pg8000") in CHECKED_WITH
 
 
 # --- transactions ---
@@ -225,7 +224,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL takes less than 1 GiB a value; the test lowers the limit to a size that fits into memory."""
-    monkeypatch.setattr("db.wire.MAX_FIELD_BYTES", 1000)
+    monkeypatch.setattr("db.protocol.wire.MAX_FIELD_BYTES", 1000)
     assert value(connection, "select length(%s)", ("x" * 1000,)) == 1000
     with pytest.raises(TooLargeError):
         connection.cursor().execute("select length(%s)", ("x" * 1001,))

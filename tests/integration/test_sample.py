@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.fleet import Limit, lease_s
-from db.sample import UNKNOWN, Counted, Terms, read, statement
+from db.fleet.policy import Limit, lease_s
+from db.fleet.sample import UNKNOWN, Counted, Terms, read, statement
 from local.postgres import PostgresServer
 
 PASSWORD = secrets.token_urlsafe()

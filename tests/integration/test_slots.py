@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from db import Borrow, Database, DatabaseSettings, SaturatedError, Tls
-from db.member import LEASE_S
+from db.fleet.member import LEASE_S
 from db.observation import Silence
-from db.riders import nobody
+from db.protocol.riders import nobody
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 

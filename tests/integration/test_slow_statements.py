@@ -12,8 +12,8 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, insert
 from sqlalchemy.exc import DBAPIError
 
 from db import Database, DatabaseSettings, SlowStatement, Tls
-from db.cursor import _numbered
 from db.observation import Silence
+from db.protocol.cursor import _numbered
 from local.postgres import PostgresServer
 from tests.faults.server import run
 from tests.integration.conftest import Context, v2_event

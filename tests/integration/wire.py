@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from db.deadline import UNBOUNDED, Deadline
-from db.dial import Address
-from db.opening import Habits
-from db.protocol import Connection, Session, connect
+from db.protocol.connection import Connection, Session, connect
+from db.protocol.dial import Address
+from db.protocol.opening import Habits
 from local.postgres import PostgresServer
 
 

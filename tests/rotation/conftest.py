@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from db import Database, DatabaseSettings, SecretCredentials, Tls
-from db.secret_sources import ApiSource
+from db.credentials.sources import ApiSource
 from local.postgres import PostgresServer
 from local.secrets_manager import SecretsManager
 from tests.faults.clock import Clock as ManualClock
@@ -82,7 +82,8 @@ def application(
     """A secret and a user that no other test touches; boto3 finds the emulator and nobody else."""
     for name, value in manager.variables().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("db.secret.REFRESH_TIMEOUT_S", 20.0)  # a busy machine's second attempt would be counted, too
+    # A busy machine's second attempt would be counted, too.
+    monkeypatch.setattr("db.credentials.secret.REFRESH_TIMEOUT_S", 20.0)
     admin = make_database(postgres.url(), pool_size=0)
     made = Application(manager, postgres, admin, ManualClock())
     made.reads()

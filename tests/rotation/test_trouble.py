@@ -21,7 +21,7 @@ MARGIN_S = 5.0
 def _impatient(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refresh has the time that it has in production."""
     assert application.environments == []
-    monkeypatch.setattr("db.secret.REFRESH_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("db.credentials.secret.REFRESH_TIMEOUT_S", 2.0)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)

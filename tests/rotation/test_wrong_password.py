@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from db import Database, DatabaseSettings, LoginRefusedError, Tls
-from db.secret_stages import CALLS_A_MINUTE
+from db.credentials.stages import CALLS_A_MINUTE
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.rotation.conftest import Application, who

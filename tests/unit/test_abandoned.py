@@ -1,6 +1,6 @@
 """Sessions that were lost are ended once, and nobody else's."""
 
-from db.abandoned import Abandoned
+from db.recovery.abandoned import Abandoned
 from tests.faults.clock import Clock
 
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from scramp.core import CBindData, ScramException
 
-from db.channel_binding import HASHES, _signature_algorithm, certificate_hash
+from db.protocol.channel_binding import HASHES, _signature_algorithm, certificate_hash
 
 EC, RSA = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey

@@ -2,8 +2,8 @@
 
 import pytest
 
-from db.disclosure import shown
-from db.server_errors import error_from
+from db.protocol.disclosure import shown
+from db.protocol.server_errors import error_from
 
 HIDDEN = "a value that must not be seen"
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select
 from sqlalchemy.dialects.postgresql import pg8000
 
-from db.fingerprint import fingerprint, normalised
+from db.statements.fingerprint import fingerprint, normalised
 
 THINGS = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("name", Text))
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from db.fleet import (
+from db.fleet.policy import (
     LEASES,
     Limit,
     Sample,

@@ -11,9 +11,9 @@ import botocore.session
 import pytest
 
 from db import IamCredentials, Secret
+from db.credentials.iam import auth_token
 from db.deadline import UNBOUNDED
-from db.iam import auth_token
-from db.process import AwsIdentity, aws_identity
+from db.environment.process import AwsIdentity, aws_identity
 
 NOW = datetime(2026, 11, 22, 8, 5, 9, tzinfo=UTC)
 SESSION = "FwoGZXIvYXdzEA+/=token"
@@ -68,7 +68,7 @@ def test_a_token_shows_itself_nowhere() -> None:
 PROGRAM = """
 import sys
 from db import DatabaseSettings
-from db.credentials import credentials_from
+from db.credentials.choice import credentials_from
 from db.deadline import UNBOUNDED
 settings = DatabaseSettings(iam_user="app", host="db.example.com")
 assert next(credentials_from(settings).logins(UNBOUNDED)).password.reveal().startswith("db.example.com:5432/?Action=")

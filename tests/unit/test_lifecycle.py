@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from db import Credentials, Database, DatabaseSettings, Deadline, Login, SecretError, Tls
-from db.extension_api import register
-from db.lifecycle import Lifecycle
-from db.process import LambdaProcess
+from db.environment.extension_api import register
+from db.environment.lifecycle import Lifecycle
+from db.environment.process import LambdaProcess
 from db.settings import AtInit
 from local.postgres import free_port
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from db import DatabaseSettings
-from db.lookout import LOOK_EVERY_S, TERMS_LAST_S, Lookout
+from db.fleet.lookout import LOOK_EVERY_S, TERMS_LAST_S, Lookout
 
 
 class Clock:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from db import Deadline, UnreachableError
-from db.outcome import Outcome, Rows, await_outcome, ending, settled
-from db.server_errors import DisconnectedError, error_from
+from db.protocol.server_errors import DisconnectedError, error_from
+from db.recovery.outcome import Outcome, Rows, await_outcome, ending, settled
 
 
 def answering(*answers: Rows | Exception) -> Callable[[str], Rows]:

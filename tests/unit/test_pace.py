@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.pace import Pace
+from db.fleet.pace import Pace
 
 
 def test_what_is_usual_follows_what_happens() -> None:

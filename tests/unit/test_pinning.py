@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.pinning import pinned_by
+from db.statements.pinning import pinned_by
 
 
 @pytest.mark.parametrize(

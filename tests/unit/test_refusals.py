@@ -3,7 +3,7 @@
 import pytest
 
 from db import LoginRefusedError
-from db.refusals import FIRST_PAUSE_S, LONGEST_PAUSE_S, Refusals, pause_s
+from db.credentials.refusals import FIRST_PAUSE_S, LONGEST_PAUSE_S, Refusals, pause_s
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from db.repeatable import Verdict, only_reads, verdict
-from db.server_errors import ClosedError, DisconnectedError, TookTooLongError, error_from
+from db.protocol.server_errors import ClosedError, DisconnectedError, TookTooLongError, error_from
+from db.recovery.repeatable import Verdict, only_reads, verdict
 
 LOST = DisconnectedError("gone")
 LATE = TookTooLongError("late")

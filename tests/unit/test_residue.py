@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.residue import may_leave
+from db.statements.residue import may_leave
 
 
 @pytest.mark.parametrize(

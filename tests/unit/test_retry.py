@@ -17,8 +17,8 @@ from db import (
     UnreachableError,
 )
 from db.errors import CommitUnknownError
-from db.retry import LONGEST_WAIT_S, repeat, wait_for_server_s, wait_for_work_s
-from db.server_errors import DisconnectedError
+from db.protocol.server_errors import DisconnectedError
+from db.recovery.retry import LONGEST_WAIT_S, repeat, wait_for_server_s, wait_for_work_s
 
 
 @pytest.mark.parametrize("error", [ConflictError, ConnectionLostError, ReadOnlyError, UnreachableError])

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from db.deadline import UNBOUNDED, Deadline
-from db.riders import (
+from db.protocol.riders import (
     FAILED,
     IDLE,
     IN_TRANSACTION,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from db import Deadline, DeadlineExceededError, Login, Secret, SecretCredentials, SecretError
+from db.credentials.secret import login_in
+from db.credentials.sources import Answer
+from db.credentials.stages import CALLS_A_MINUTE, RETRY_S, Stage
 from db.deadline import UNBOUNDED
-from db.secret import login_in
-from db.secret_sources import Answer
-from db.secret_stages import CALLS_A_MINUTE, RETRY_S, Stage
 
 PASSWORD = "pw-that-must-not-be-seen"
 FIELDS = {"username": "app", "password": PASSWORD, "host": "db.example.com", "port": 6543, "dbname": "slots"}

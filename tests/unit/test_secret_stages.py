@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.secret_stages import DAY_S, QUESTIONS, SPREAD_S, Ask, Attempt, Known, Stage, Try, lifetime_s, next_step
+from db.credentials.stages import DAY_S, QUESTIONS, SPREAD_S, Ask, Attempt, Known, Stage, Try, lifetime_s, next_step
 
 CURRENT, PENDING, PREVIOUS = Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS
 ALL = len(QUESTIONS)

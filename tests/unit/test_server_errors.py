@@ -5,7 +5,14 @@ from pg8000 import dbapi
 from sqlalchemy import exc
 
 from db.dialect import SlotwiseDialect
-from db.server_errors import ClosedError, DisconnectedError, TookTooLongError, error_from, is_broken, sqlstate_of
+from db.protocol.server_errors import (
+    ClosedError,
+    DisconnectedError,
+    TookTooLongError,
+    error_from,
+    is_broken,
+    sqlstate_of,
+)
 
 dialect = SlotwiseDialect(dbapi=dbapi)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from db.fingerprint import fingerprint
+from db.statements.fingerprint import fingerprint
 from monitor import Session, Survey, Watch, changes_since, sessions_to_end, warnings
 from monitor.survey import Statement, Table
 from monitor.verdicts import Changes, largest

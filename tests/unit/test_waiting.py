@@ -6,7 +6,7 @@ import pytest
 
 from db.deadline import Deadline
 from db.errors import LoginRefusedError, SaturatedError
-from db.waiting import RETRY_AFTER_S, Queue
+from db.fleet.waiting import RETRY_AFTER_S, Queue
 
 
 class Server:

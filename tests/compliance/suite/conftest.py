@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 import db.dialect
-from db import lasting
-from db.opening import Habits
+from db.protocol.opening import Habits
+from db.recovery import lasting
 
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 

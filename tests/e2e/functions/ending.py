@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import text
 
 from db import Database, DatabaseSettings, Tls
-from db.lifecycle import Lifecycle
-from db.process import lambda_process
+from db.environment.lifecycle import Lifecycle
+from db.environment.process import lambda_process
 
 # In Lambda plaintext is refused where the environment asks for it; this is a developer's machine all the same.
 settings = DatabaseSettings(

@@ -1,0 +1,1 @@
+"""Who logs in: a secret that rotates, an IAM role, or a URL."""

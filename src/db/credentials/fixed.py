@@ -1,0 +1,53 @@
+"""The login that a URL gives: for a laptop, or a host that knows no secrets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from db.credentials.identity import DEFAULT_PORT, Credentials, Login
+from db.deadline import Deadline
+from db.errors import ConfigurationError
+from db.masking import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class FixedCredentials(Credentials):
+    """A login that never changes."""
+
+    fixed: Login
+
+    def logins(self, deadline: Deadline) -> Iterator[Login]:  # noqa: ARG002 - there is nothing to wait for
+        """Yield the login."""
+        yield self.fixed
+
+    def accepted(self, login: Login) -> None:
+        """Forget it: there is no other."""
+
+    @classmethod
+    def from_url(cls, url: str | Secret, overrides: Mapping[str, Any] = {}) -> Self:
+        """Read a libpq URL, `postgres://` included; raise ConfigurationError, without the URL, if it lacks a part.
+
+        `overrides` are host, port or database from elsewhere.
+        """
+        login = _read_url(Secret(url) if isinstance(url, str) else url)
+        del url  # the error's frames must not hold it
+        if isinstance(login, str):
+            raise ConfigurationError(login)
+        return cls(replace(login, **overrides))
+
+
+def _read_url(url: Secret) -> Login | str:
+    """Return the login, or what is wrong with the URL; raises nothing, so that no frame with it is kept."""
+    parts = urlsplit(url.reveal())
+    try:
+        port = parts.port or DEFAULT_PORT
+    except ValueError:
+        return "DATABASE_URL has a port that is no number from 0 to 65535; write a : in a password as %3A"
+    if parts.scheme.split("+")[0] not in {"postgres", "postgresql"}:
+        return "DATABASE_URL must begin with postgres:// or postgresql://"
+    database = unquote(parts.path.strip("/"))
+    if not (parts.username and parts.hostname and database):
+        return "DATABASE_URL must name user, host and database: postgres://user:password@host/name"
+    password = Secret(unquote(parts.password or ""))
+    return Login(user=unquote(parts.username), password=password, host=parts.hostname, port=port, database=database)

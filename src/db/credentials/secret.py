@@ -1,0 +1,186 @@
+"""The login from a secret that rotates: fetched at the first connect, kept, and fetched anew when it is refused or old.
+
+Decides nothing (db.credentials.stages does) and reaches nobody itself (db.credentials.sources do).
+"""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from db.clock import FrozenTimeClock
+from db.credentials.identity import DEFAULT_DATABASE, DEFAULT_PORT, Credentials, Login
+from db.credentials.sources import Answer, Source
+from db.credentials.stages import CALLS_A_MINUTE, DAY_S, RETRY_S, Attempt, Known, Stage, Try, lifetime_s, next_step
+from db.deadline import Clock, Deadline
+from db.errors import SecretError
+from db.masking import Secret
+
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {"username": "user", "password": "password", "host": "host", "port": "port", "dbname": "database"}
+)
+"""From RDS's JSON keys to ours."""
+MAX_PORT = 65535
+MINUTE_S = 60.0
+REFRESH_TIMEOUT_S = 2.0
+"""How long a fetch may take while an older version can still serve."""
+
+
+class SecretCredentials(Credentials):
+    """A login from Secrets Manager that survives rotation; for one secret in one process."""
+
+    def __init__(
+        self,
+        secret_id: str,
+        source: Source,
+        overrides: Mapping[str, Any],
+        *,
+        max_age_s: float,
+        rotation_days: float | None = None,
+        clock: Clock | None = None,
+        wall: Clock = time.time,
+    ) -> None:
+        """Keep a version for `max_age_s` seconds, or until `rotation_days` after it was made, where that is given.
+
+        `overrides` are host, port or database from elsewhere.
+        """
+        self.secret_id = secret_id
+        self._source = source
+        self._overrides = overrides
+        self._max_age_s = max_age_s
+        self._rotation_days = rotation_days
+        self._clock = clock or FrozenTimeClock()
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._know_nothing()
+
+    def forget(self) -> None:
+        """Know nothing of the secret, as at the beginning."""
+        self._source.forget()
+        self._know_nothing()
+
+    def _know_nothing(self) -> None:
+        self._logins: dict[str, Login] = {}
+        self._stages: dict[Stage, str] = {}
+        self._trusted: str | None = None
+        self._fetched_at = self._clock()
+        self._lifetime_s = 0.0
+        self._failing = False
+        self._calls: list[float] = []
+
+    def logins(self, deadline: Deadline) -> Iterator[Login]:
+        """Yield the version to begin with, then what the stages of the secret have now: each version once."""
+        attempt = Attempt()
+        failure: SecretError | None = None
+        while step := next_step(self._known(), attempt):
+            if isinstance(step, Try):
+                attempt = replace(attempt, tried=attempt.tried | {step.version})
+                yield self._logins[step.version]
+            else:
+                failure = self._ask(step.stage, deadline, fresh=bool(attempt.tried))
+                attempt = replace(attempt, asked=attempt.asked + 1, failed=failure is not None)
+        if not attempt.tried:
+            raise failure or SecretError(f"secret {self.secret_id} was asked for {CALLS_A_MINUTE} times in a minute")
+
+    def accepted(self, login: Login) -> None:
+        """Begin with this version from now on."""
+        self._trusted = login.version
+
+    def has_expired(self, version: str | None) -> bool:
+        """Say whether another version is in use by now, or this one is so old that the secret must be looked at.
+
+        While the secret cannot be fetched, age ends nothing: what works goes on.
+        """
+        return version != self._trusted or (self._is_stale() and not self._failing)
+
+    def _known(self) -> Known:
+        now = self._clock()
+        self._calls = [call for call in self._calls if now - call < MINUTE_S]
+        may_ask = len(self._calls) < CALLS_A_MINUTE
+        return Known(stages=dict(self._stages), trusted=self._trusted, stale=self._is_stale(), may_ask=may_ask)
+
+    def _is_stale(self) -> bool:
+        return self._clock() - self._fetched_at >= self._lifetime_s
+
+    def _ask(self, stage: Stage, deadline: Deadline, *, fresh: bool) -> SecretError | None:
+        """Fetch what has `stage` now and keep it; return, not raise, what went wrong: an older version may serve."""
+        left_s = deadline.require(f"read secret {self.secret_id}")
+        within_s = min(left_s, REFRESH_TIMEOUT_S) if self._logins else left_s
+        with self._lock:
+            self._calls.append(self._clock())
+            try:
+                self._keep(stage, self._source.fetch(stage, within_s, fresh=fresh))
+            except SecretError as error:
+                self._failing = True
+                self._renew(RETRY_S)
+                return error
+        return None
+
+    def _keep(self, stage: Stage, answer: Answer | None) -> None:
+        """Take in what Secrets Manager said; AWSCURRENT is what to begin with unless the server says otherwise."""
+        if answer is None:
+            self._stages.pop(stage, None)
+            return
+        self._logins[answer.version] = login_in(self.secret_id, answer, self._overrides)
+        self._stages[stage] = answer.version
+        if stage is Stage.CURRENT:
+            self._trusted = answer.version
+            self._failing = False
+            self._renew(self._lifetime_of(answer))
+        in_use = {self._trusted, *self._stages.values()}
+        self._logins = {version: login for version, login in self._logins.items() if version in in_use}
+
+    def _lifetime_of(self, answer: Answer) -> float:
+        rotates_in_s = None
+        if self._rotation_days is not None and answer.created_at is not None:
+            rotates_in_s = answer.created_at + self._rotation_days * DAY_S - self._wall()
+        jitter = random.SystemRandom().random()  # copies of one snapshot share every other source of chance
+        return lifetime_s(max_age_s=self._max_age_s, rotates_in_s=rotates_in_s, jitter=jitter)
+
+    def _renew(self, lifetime_s: float) -> None:
+        self._fetched_at, self._lifetime_s = self._clock(), lifetime_s
+
+    def __repr__(self) -> str:
+        """Show the secret's name and the version in use."""
+        return f"SecretCredentials({self.secret_id!r}, version={self._trusted!r})"
+
+
+def login_in(secret_id: str, answer: Answer, overrides: Mapping[str, Any]) -> Login:
+    """Read RDS's JSON keys; raise SecretError, which names the secret and the field and holds nothing of the text.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
+    """
+    login = _read(answer, overrides)
+    if isinstance(login, str):
+        raise SecretError(f"secret {secret_id} {login}")
+    return login
+
+
+def _read(answer: Answer, overrides: Mapping[str, Any]) -> Login | str:
+    """Return the login, or what is wrong with the secret; raises nothing, so that no frame with it is kept."""
+    try:
+        content = json.loads(answer.text.reveal())
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        return "is not a JSON object"
+    fields: dict[str, Any] = {"port": DEFAULT_PORT, "database": DEFAULT_DATABASE}
+    fields |= {ours: content[theirs] for theirs, ours in FIELDS.items() if content.get(theirs) not in (None, "")}
+    fields |= overrides
+    if isinstance(fields["port"], str) and fields["port"].isdecimal():
+        fields["port"] = int(fields["port"])
+    for theirs, ours in FIELDS.items():
+        if not _is_usable(fields.get(ours), ours):
+            return f"has no usable field {theirs!r}"
+    return Login(**{**fields, "password": Secret(fields["password"])}, version=answer.version)
+
+
+def _is_usable(value: object, field: str) -> bool:
+    """Say whether `value`, out of a secret or a setting, can be what `field` of a login is."""
+    if field == "port":
+        return isinstance(value, int) and 0 < value <= MAX_PORT
+    return isinstance(value, str) and bool(value)

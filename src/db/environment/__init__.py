@@ -1,0 +1,1 @@
+"""The execution environment: what Lambda says of the process, and the turns of its life."""

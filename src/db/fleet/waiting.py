@@ -1,0 +1,75 @@
+"""Waits for a slot on a server that has none left: jittered, patient while that helps, and with a typed error after.
+
+Waits are drawn from the operating system's randomness: environments cloned from one snapshot share Python's.
+"""
+
+import time
+from collections.abc import Callable
+from random import SystemRandom
+from typing import TypeVar
+
+from db.deadline import Deadline
+from db.errors import SaturatedError
+from db.fleet.policy import next_wait_s, patience_s
+
+T = TypeVar("T")
+Draw = Callable[[], float]
+"""A number from 0 to 1."""
+
+DRAWN: Draw = SystemRandom().random
+
+RETRY_AFTER_S = (1, 5)
+"""From when to when the clients that are turned away are asked to come back, each at a moment of its own."""
+
+
+class Queue:
+    """One environment's place among all that want a slot. The server knows of no queue: who asks first gets it."""
+
+    def __init__(
+        self,
+        longest_s: float,
+        deadline: Callable[[], Deadline],
+        *,
+        draw: Draw = DRAWN,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._longest_s, self._deadline = longest_s, deadline
+        self._draw, self._sleep = draw, sleep
+        self._given_up = 0
+
+    def wait_for(self, attempt: Callable[[], T], refused: Callable[[float], None]) -> T:
+        """Return what `attempt` returns once there is a slot for it; tell `refused` how long is waited each time.
+
+        Raises SaturatedError, with a Retry-After of its own, when patience or deadline end before that.
+        """
+        patience = self._deadline().within(patience_s(self._longest_s, self._given_up))
+        at_once = True
+        while True:
+            left_s = patience.remaining_s()
+            try:
+                had = attempt()
+            except SaturatedError as error:
+                self._wait(patience, left_s - patience.remaining_s(), refused, error)
+                at_once = False
+            else:
+                self._given_up = 0 if at_once else self._given_up
+                return had
+
+    def _wait(
+        self, patience: Deadline, attempt_s: float, refused: Callable[[float], None], error: SaturatedError
+    ) -> None:
+        """Wait, unless no time would be left after it for an attempt that takes as long as the last one."""
+        left_s = patience.remaining_s()
+        wait_s = next_wait_s(left_s, self._draw())
+        if wait_s + attempt_s >= left_s:
+            refused(0.0)
+            self._given_up += 1
+            raise self._turned_away(error) from error
+        refused(wait_s)
+        self._sleep(wait_s)
+
+    def _turned_away(self, error: SaturatedError) -> SaturatedError:
+        earliest_s, latest_s = RETRY_AFTER_S
+        turned_away = SaturatedError(*error.args)
+        turned_away.retry_after_s = earliest_s + round(self._draw() * (latest_s - earliest_s))
+        return turned_away

@@ -1,0 +1,156 @@
+"""Opens a socket to a server: name, TCP and TLS within one deadline. Knows nothing of logins.
+
+TLS: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
+"""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from db.deadline import Deadline
+from db.protocol import wire
+from db.protocol.server_errors import DisconnectedError, TookTooLongError
+
+WATCH = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
+"""How the kernel notices that the other machine is gone: seconds until the first probe and between probes, how many may
+go unanswered, and for how many milliseconds what was sent. Where the system knows these."""
+
+
+A_DAY_S = 86400.0
+
+_Candidate = tuple[Any, ...]
+"""An answer of getaddrinfo: family, kind, protocol, canonical name, address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is and how to speak TLS with it."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    direct_tls: bool = False
+    """Begin with TLS at once, as PostgreSQL 17 and later accept: one flight less."""
+
+    def __str__(self) -> str:
+        """Name the place."""
+        return f"{self.host}:{self.port}"
+
+
+def dial(address: Address, deadline: Deadline) -> socket.socket:
+    """Return a connected socket, TLS included; raise DisconnectedError where that fails or takes too long."""
+    with _named(address):
+        sock = _connected(address, deadline)
+        with _closed_on_error(sock):
+            _configure(sock)
+            return _encrypted(sock, address, deadline) if address.tls else sock
+
+
+def redial(peer: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
+    """Return another socket to the very server that `peer` is connected to, whatever its name means by now."""
+    with _named(address):
+        host, port = peer.getpeername()[:2]
+        sock = socket.create_connection((host, port), timeout=timeout_s(deadline))
+        with _closed_on_error(sock):
+            _configure(sock)
+            return _encrypted(sock, address, deadline) if address.tls else sock
+
+
+def timeout_s(deadline: Deadline) -> float:
+    """Return what is left, as a socket's time-out: an endless one does not fit into the system's clock."""
+    return min(deadline.require("connect"), A_DAY_S)
+
+
+@contextmanager
+def _named(address: Address) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DisconnectedError(f"cannot connect to {address}: {error}") from error
+
+
+@contextmanager
+def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _connected(address: Address, deadline: Deadline) -> socket.socket:
+    """Try each of the name's addresses, each with its share of the time that is left."""
+    candidates = _looked_up(address, deadline)
+    for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
+        share_s = timeout_s(deadline) / (len(candidates) - tried + 1)
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.settimeout(share_s)
+            sock.connect(place)
+        except OSError:
+            sock.close()
+            if tried == len(candidates):
+                raise
+        else:
+            return sock
+    raise DisconnectedError(f"{address.host} has no address")
+
+
+def _looked_up(address: Address, deadline: Deadline) -> list[_Candidate]:
+    """Resolve the name, and wait for that no longer than anything else; the system's resolver knows no deadline."""
+    with suppress(OSError):
+        return _resolve(address, socket.AI_NUMERICHOST)
+    answers: SimpleQueue[list[_Candidate] | OSError] = SimpleQueue()
+    Thread(target=lambda: answers.put(_resolved(address)), daemon=True, name="resolver").start()
+    try:
+        answer = answers.get(timeout=timeout_s(deadline))
+    except Empty:
+        raise TookTooLongError(f"{address.host} was not resolved before the deadline") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _resolved(address: Address) -> list[_Candidate] | OSError:
+    try:
+        return _resolve(address)
+    except OSError as error:
+        return error
+
+
+def _resolve(address: Address, flags: int = 0) -> list[_Candidate]:
+    return socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
+
+
+def _configure(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in WATCH.items():
+        if option := getattr(socket, name, None):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _encrypted(sock: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
+    if not address.direct_tls:
+        sock.settimeout(timeout_s(deadline))
+        sock.sendall(wire.SSL_REQUEST)
+        # One byte and no more: what else came in clear must not be taken for the server's (CVE-2021-23222).
+        if (answer := sock.recv(1)) != b"S":
+            raise DisconnectedError(f"{address} does not speak TLS (it answered {answer!r})")
+    return _handshaken(sock, address, deadline)
+
+
+def _handshaken(sock: socket.socket, address: Address, deadline: Deadline) -> ssl.SSLSocket:
+    context = address.tls
+    if context is None:
+        raise DisconnectedError(f"no TLS context for {address}")
+    encrypted = context.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
+    with _closed_on_error(encrypted):
+        encrypted.settimeout(timeout_s(deadline))
+        encrypted.do_handshake()
+    return encrypted

@@ -1,0 +1,1 @@
+"""What is done when a connection dies: repeated where nothing is committed, resolved where something may be."""

@@ -1,0 +1,58 @@
+"""Reaches a server that can do the work: waits for one that is starting up, turns away from one that takes no writes.
+
+Each attempt asks the name anew, so that a failover's new writer is found. Knows nothing of logins.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from db.deadline import Deadline
+from db.errors import CommitUnknownError, ReadOnlyError, SlotwiseError, UnreachableError
+from db.protocol.server_errors import ServerError
+from db.recovery.abandoned import Abandoned
+from db.recovery.lasting import LastingConnection
+from db.recovery.retry import repeat, wait_for_server_s
+from db.settings import DatabaseSettings, Mode, TargetSession
+
+Connect = Callable[[], LastingConnection]
+
+
+def reach(connect: Connect, deadline: Deadline, settings: DatabaseSettings, abandoned: Abandoned) -> LastingConnection:
+    """Return what `connect` opens; try again, with jitter, while that makes sense. End what was `abandoned` before."""
+    soon = deadline.within(settings.connect_timeout_s)
+
+    def wait_s(error: SlotwiseError, attempt: int) -> float | None:
+        left_s, left_to_connect_s = deadline.remaining_s(), soon.remaining_s()
+        return wait_for_server_s(error, attempt, left_s=left_s, left_to_connect_s=left_to_connect_s)
+
+    def attempt() -> LastingConnection:
+        connection = connect()
+        connection.deadline = deadline
+        if settings.target_session_attrs is TargetSession.READ_WRITE:
+            _require_writes(connection)
+        if settings.mode is Mode.DIRECT:  # a pooler's process ids are its own
+            connection.abandons = partial(abandoned.note, abandoned.clock())
+            _end(abandoned, connection)
+        return connection
+
+    return repeat(attempt, wait_s=wait_s)
+
+
+def _end(abandoned: Abandoned, connection: LastingConnection) -> None:
+    """End the sessions before anybody waits for their locks; one flight where there are any."""
+    if (statement := abandoned.statement()) is None:
+        return
+    try:
+        connection.execute_simple(statement)
+    except ServerError:
+        pass  # whoever may not look or end does without
+    except CommitUnknownError as error:
+        raise UnreachableError("the connection died as soon as it was there") from error
+    abandoned.forget()
+
+
+def _require_writes(connection: LastingConnection) -> None:
+    """Raise ReadOnlyError where the server has said at login that it is a standby (PostgreSQL 14 and later)."""
+    if connection.parameter_statuses.get("in_hot_standby") == "on":
+        connection.close()
+        raise ReadOnlyError("the server is a standby: if only reading is wanted, set DB_TARGET_SESSION_ATTRS=any")

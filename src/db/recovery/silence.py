@@ -1,0 +1,58 @@
+"""A connection that notices when its server is gone without a word (a half-open connection), within a bound.
+
+Each flight begins with a question that the server answers at once, whatever the statement behind it takes. It is part
+of the flight and costs no round trip.
+"""
+
+from collections.abc import Callable, Iterable
+
+from db.deadline import Deadline
+from db.protocol import wire
+from db.protocol.connection import Connection
+from db.protocol.dial import Address
+from db.protocol.login import Message
+from db.protocol.riders import IDLE
+from db.protocol.server_errors import DisconnectedError
+from db.protocol.transport import Transport
+
+SIGN_OF_LIFE = wire.parse("") + wire.FLUSH
+"""Asks for a ParseComplete now: a statement that does nothing, and Flush."""
+
+
+class AttentiveConnection(Connection):
+    """A connection whose server must give a sign of life in each flight."""
+
+    def __init__(
+        self, transport: Transport, address: Address, said: Iterable[Message], *, reserve_s: float, silence_s: float
+    ) -> None:
+        """Take over a transport that is logged in; a server without a sign of life for `silence_s` is gone."""
+        super().__init__(transport, address, said, reserve_s)
+        self._silence_s = silence_s
+        self.queue_s = 0.0
+        """How much longer a flight that begins a transaction may take: behind a pooler it waits for a session."""
+        self.on_silence: Callable[[], None] | None = None
+        """Asked, where it is set, each time that the answer has not come in that time, instead of a sign of life; it
+        raises what ends the waiting."""
+
+    def send(self, messages: bytes, deadline: Deadline | None = None) -> None:
+        """Send a flight that asks for a sign of life first."""
+        super().send(messages if self.on_silence else SIGN_OF_LIFE + messages, deadline)
+
+    def bound_flight(self, transport: Transport, deadline: Deadline) -> None:
+        """Wait for a sign of life first, then for the rest."""
+        super().bound_flight(transport, deadline)
+        heard, overdue = transport.received_bytes, transport.late
+
+        def silent() -> Deadline:
+            if deadline.remaining_s() > 0:
+                if self.on_silence:
+                    self.on_silence()
+                    return deadline.within(self._silence_s)
+                if transport.received_bytes == heard:
+                    raise DisconnectedError(f"the server gave no sign of life for {self._silence_s} s")
+            transport.late = overdue
+            return deadline
+
+        queue_s = self.queue_s if self._transaction_status == IDLE else 0.0
+        transport.deadline = deadline.within(self._silence_s + queue_s)
+        transport.late = silent

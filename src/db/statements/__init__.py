@@ -1,0 +1,1 @@
+"""What a statement's text tells, and what is added to it."""
