@@ -6,11 +6,12 @@ SAM_VENV := .venv-sam
 RUNTIME := 3.13
 RUNTIME_VENV := .venv-$(RUNTIME)
 CHECKOV_VENV := .venv-checkov
+SECURITY_VENV := .venv-security
 SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test pooler torture versions check build artefact stacks bench-coldstart bench-fleet format tables lock clean
+.PHONY: help run test pooler torture versions check build artefact stacks fuzz bench-coldstart bench-fleet format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,8 +31,8 @@ $(VENV)/.installed: requirements/dev.txt
 	@$(call install,$(VENV),$<)
 	@touch $@
 
-# aws-sam-cli and checkov pin a boto3 of their own.
-$(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed: .venv-%/.installed: requirements/%.txt $(VENV)/.installed
+# aws-sam-cli and checkov pin a boto3 of their own; what only examines stays out of what is examined.
+$(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed $(SECURITY_VENV)/.installed: .venv-%/.installed: requirements/%.txt $(VENV)/.installed
 	@echo "making $(@D) (once; up to a minute)"
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
 	@$(call install,$(@D),$<)
@@ -66,11 +67,12 @@ versions: $(VENV)/.installed ## Run the fast tests under the other supported Pyt
 
 FORCE:
 
-check: $(VENV)/.installed $(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed ## Lint, types, import contracts, template
+check: $(VENV)/.installed $(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed $(SECURITY_VENV)/.installed ## Lint, types, import contracts, security, template
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=src $(BIN)/lint-imports
+	@$(SECURITY_VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive src local
 	@$(SAM) validate --lint --region eu-central-1
 	@$(SAM_VENV)/bin/cfn-lint -- template.yaml
 	@$(CHECKOV_VENV)/bin/checkov --config-file .checkov.yaml --file template.yaml
@@ -89,6 +91,9 @@ stacks: $(SAM_VENV)/.installed ## Translate, lint and deploy (into an emulator) 
 		$(SAM_VENV)/bin/python -m tests.stacks.translate .cache/stacks 2>/dev/null
 	@$(SAM_VENV)/bin/cfn-lint -- .cache/stacks/*.json
 	@STACKS=.cache/stacks $(BIN)/python -m pytest tests/stacks
+
+fuzz: $(VENV)/.installed $(SECURITY_VENV)/.installed ## Send the local stack what its OpenAPI document allows, and what it does not
+	@SCHEMATHESIS=$(CURDIR)/$(SECURITY_VENV)/bin/schemathesis $(BIN)/python -m pytest tests/fuzz
 
 budget: $(VENV)/.installed ## Reckon the fleet's connections against SLOTS (max_connections less what is reserved)
 	@PYTHONPATH=src $(BIN)/python -m local.budget --slots $(SLOTS) --config-env $(or $(CONFIG_ENV),default)
@@ -115,6 +120,7 @@ lock: $(VENV)/.installed ## Pin the dependencies anew, with their hashes
 	@$(LOCK) -c requirements/dev.txt pyproject.toml -o src/requirements.txt
 	@$(LOCK) requirements/sam.in -o requirements/sam.txt
 	@$(LOCK) requirements/checkov.in -o requirements/checkov.txt
+	@$(LOCK) requirements/security.in -o requirements/security.txt
 
 clean: ## Remove everything that was made here
 	@rm -rf $(VENV) .venv-* .cache .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -62,7 +62,7 @@ class Template:
     def __init__(self, path: Path = ROOT / "template.yaml", **parameters: str) -> None:
         """Read the file; `parameters` go before the template's defaults."""
         with path.open(encoding="utf-8") as file:
-            self._content: dict[str, Any] = yaml.load(file, _Loader)  # noqa: S506 - a subclass of the safe loader
+            self._content: dict[str, Any] = yaml.load(file, _Loader)  # noqa: S506 - of the safe one  # nosec B506
         self._folder = path.parent
         defaults = {name: each.get("Default") for name, each in self._content.get("Parameters", {}).items()}
         self._known = {"AWS::StackName": "slotwise", "AWS::Region": "eu-central-1", **defaults, **parameters}

@@ -14,10 +14,11 @@ OF_A_BODY = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPSt
 
 def answers(status: HTTPStatus, model: Any, *refusals: HTTPStatus) -> dict[int, OpenAPIResponse]:  # noqa: ANN401 - any type that pydantic knows
     """Return the answers of a route: `model` (None for no body) with `status`, and why it may refuse."""
-    content: OpenAPIResponse = {"description": status.phrase}
-    if model is not None:
-        content["content"] = {"application/json": {"model": model}}
-    return {status.value: content, **{refusal.value: _refusal(refusal) for refusal in (*refusals, *OF_ANY_ROUTE)}}
+    served: OpenAPIResponse = {
+        "description": status.phrase,
+        "content": {} if model is None else {"application/json": {"model": model}},  # without it Powertools says JSON
+    }
+    return {status.value: served, **{refusal.value: _refusal(refusal) for refusal in (*refusals, *OF_ANY_ROUTE)}}
 
 
 def _refusal(status: HTTPStatus) -> OpenAPIResponse:

@@ -10,7 +10,13 @@ import pytest
 from tests.contract.stack import ROOT
 
 TEXT = {".py", ".md", ".toml", ".yaml", ".json", ".txt", ".mako", ""}
-LOCKS = ("requirements/dev.txt", "requirements/sam.txt", "requirements/checkov.txt", "src/requirements.txt")
+LOCKS = (
+    "requirements/dev.txt",
+    "requirements/sam.txt",
+    "requirements/checkov.txt",
+    "requirements/security.txt",
+    "src/requirements.txt",
+)
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[.*\])?==(?P<version>\S+)", re.MULTILINE)
 
 
@@ -55,6 +61,7 @@ def test_pyproject_pins_what_the_locks_have() -> None:
         ("src/requirements.txt", project["project"]["dependencies"]),
         ("requirements/sam.txt", (ROOT / "requirements/sam.in").read_text().split()),
         ("requirements/checkov.txt", (ROOT / "requirements/checkov.in").read_text().split()),
+        ("requirements/security.txt", (ROOT / "requirements/security.in").read_text().split()),
     ):
         entries = _entries(lock)
         for requirement in wanted:
