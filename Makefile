@@ -11,7 +11,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test pooler torture versions check build artefact stacks fuzz bench-coldstart bench-fleet format tables lock clean
+.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz bench-coldstart bench-fleet format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ run: $(VENV)/.installed ## Run everything on this machine and serve on 127.0.0.1
 
 test: $(VENV)/.installed ## Run all tests
 	@$(BIN)/python -m pytest $(MARKERS)
+
+compliance: $(VENV)/.installed ## Run SQLAlchemy's compliance suite over our dialect and the stock one, and compare
+	@$(BIN)/python -m pytest tests/compliance
 
 torture: $(VENV)/.installed ## Cut 1,000 connections at random bytes and compare what was told with what was done
 	@$(BIN)/python -m bench.torture --result bench/torture.json

@@ -16,7 +16,9 @@ from tests.faults.server import SMALL
 NOTICED = pytest.StashKey[dict[int, list[tuple[float, float]]]]()
 """For each row of the table of faults: the seconds that noticing took, and the bound."""
 TOLERANCE = 1.1
-"""How much later than its bound a fault may be noticed."""
+"""How much later than its bound a fault may be noticed; the summary reports each row's worst."""
+BUSY_S = 0.5
+"""What a busy machine may add: processes that are thawed or started wait for a core."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def noticed(request: pytest.FixtureRequest) -> Callable[[int, float, float], Non
 
     def note(row: int, took_s: float, bound_s: float) -> None:
         request.config.stash[NOTICED].setdefault(row, []).append((took_s, bound_s))
-        assert took_s <= bound_s * TOLERANCE, f"row {row}: noticed after {took_s:.3f} s, bound {bound_s} s"
+        assert took_s <= bound_s * TOLERANCE + BUSY_S, f"row {row}: noticed after {took_s:.3f} s, bound {bound_s} s"
 
     return note
 

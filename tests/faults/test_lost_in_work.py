@@ -199,7 +199,8 @@ def test_a_crash_of_the_server_is_survived(
         connection.execute(text("insert into crashed values (1)"))
 
     database.run_transaction(work)
-    assert run(fault_server, "select count(*) from crashed") == [(2,)]
+    # The server may still have to recover: its crash is noticed when it likes.
+    assert database.run_transaction(lambda connection: connection.scalar(text("select count(*) from crashed"))) == 2
 
 
 def test_a_later_borrower_never_reads_an_earlier_reply(proxied: Database, proxy: Proxy) -> None:
