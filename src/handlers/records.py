@@ -29,7 +29,15 @@ OF_DELETING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDI
 OF_REPLACING = (*OF_DELETING, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_REQUIRED)
 
 RecordId = Annotated[int, Path(ge=1, le=BIGINT_MAX)]
-IfMatch = Annotated[str | None, Header(alias="if-match", description='The ETag that was read, such as `"1"`.')]
+ETAG = r'^"([1-9][0-9]{0,9})"$'
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="if-match",
+        description='The ETag that was read, such as `"1"`.',
+        json_schema_extra={"pattern": ETAG},  # said only: what has another form is 400, by _version
+    ),
+]
 
 router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotated it
 
@@ -99,7 +107,7 @@ def _version(if_match: str | None) -> int | None:
     """Return the version that an ETag of ours names; None for none. RFC 9110, 13.1.1."""
     if if_match is None:
         return None
-    found = re.fullmatch(r'"([1-9][0-9]{0,9})"', if_match.strip(), re.ASCII)
+    found = re.fullmatch(ETAG, if_match.strip(), re.ASCII)
     if not found or int(found[1]) > VERSION_MAX:
         raise malformed("header.if-match", 'must be one ETag of this API, such as "1"')
     return int(found[1])
