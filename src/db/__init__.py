@@ -1,4 +1,10 @@
-"""Lends connections to PostgreSQL from inside AWS Lambda. The public names; no logic."""
+"""Lends connections to PostgreSQL from inside AWS Lambda. The public names; no logic.
+
+A borrow's way: `database` asks `engine` for a connection; where the pool has none, `connector` opens one, with the
+login that `credentials` knows, through `protocol`; `recovery` lets it outlive its session; `fleet` decides whether it
+is kept; `observation` says what happened. `environment` is what Lambda does to the process, `statements` what a
+statement's text tells.
+"""
 
 from db.application import shown_function
 from db.credentials.fixed import FixedCredentials
