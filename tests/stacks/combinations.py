@@ -21,6 +21,7 @@ COMBINATIONS = MappingProxyType(
             **KEY,
             "AdministratorSecretArn": ADMINISTRATOR,
             "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
+            "SecretsExtensionArn": "arn:aws:lambda:eu-central-1:123456789012:layer:AWS-Parameters-and-Secrets:1",
         },
         "pooler": {
             **GIVEN_DATABASE,
