@@ -102,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bridge", metavar="ADDRESS", help="let sam local's containers in by this address of Docker's")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)  # a shell lets what it starts in the background ignore it
     try:
         return Command(Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)).run(
             given.port, given.bridge, once=given.once
