@@ -21,6 +21,8 @@ from local.processes import kill_session, process
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 10
 """Seconds that a server may take to stop before it is killed."""
+SETTLED_S = 0.3
+"""Seconds for which a folder must be gone to be gone for good."""
 
 
 class Guardian:
@@ -90,7 +92,18 @@ def clear_up(kind: str, which: str) -> None:
     elif kind == "cluster":
         stop_cluster(Path(which))
     else:
-        shutil.rmtree(which, ignore_errors=True)
+        remove(Path(which))
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, again while somebody still writes there: initdb's own processes outlive it for a moment."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    gone_since = time.monotonic()
+    while time.monotonic() < min(give_up_at, gone_since + SETTLED_S):
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            gone_since = time.monotonic()
+        time.sleep(0.02)
 
 
 def stop_cluster(directory: Path) -> None:
