@@ -1,8 +1,6 @@
 """`python -m bench.flights`: count, print, and write bench/flights.md and bench/flights.json beside this package."""
 
 import json
-import secrets
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from sqlalchemy.pool import NullPool
 
 from bench.flights.cases import CASES, Case, prepare, prepared
 from bench.flights.peers import PEERS, Target, versions
+from bench.server import own_server
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.tls import Authority
@@ -24,10 +23,7 @@ Counts = dict[str, dict[str, int]]
 def main() -> None:
     """Count everything on a server of our own."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        authority = Authority(directory)
-        certificate = authority.certificate("localhost")
-        server = stack.enter_context(PostgresServer(directory / "data", secrets.token_hex(), certificate=certificate))
+        server, authority = stack.enter_context(own_server())
         proxy = stack.enter_context(Proxy(server.port))
         _make_tables(server)
         counts = {case.title: _count(case, server, proxy, authority) for case in CASES}

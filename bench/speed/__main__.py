@@ -5,9 +5,7 @@ the rounds counts, and only ratios mean anything.
 """
 
 import json
-import secrets
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,9 +15,8 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from bench.flights.peers import Ours, Peer, Target, psycopg2, psycopg3, select_one, stock, versions
+from bench.server import own_server
 from bench.speed.distance import distance
-from local.postgres import PostgresServer
-from tests.faults.tls import Authority
 
 REPORT = Path(__file__).parents[1] / "speed.md"
 ROUNDS = 9
@@ -76,10 +73,7 @@ Measured = dict[str, tuple[float, float]]
 def main() -> None:
     """Measure everything on a server of our own."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        authority = Authority(directory)
-        certificate = authority.certificate("localhost")
-        server = stack.enter_context(PostgresServer(directory / "data", secrets.token_hex(), certificate=certificate))
+        server, authority = stack.enter_context(own_server())
         far = stack.enter_context(distance(server.port, ONE_WAY_S))
         measured = {
             case.title: _measure(case, Target(far if case.is_far else server.port, server.password, authority.file))

@@ -11,20 +11,17 @@
 Knows nothing of PostgreSQL. What TLS encrypts it counts but cannot read; `TlsFront` can stand behind it.
 """
 
-import contextlib
 import socket
-import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
 from tests.faults.link import Link
+from tests.faults.listener import LOOPBACK, Listener
 from tests.faults.stream import Action, Direction, Fault
 from tests.faults.traffic import Traffic
 
 __all__ = ["Action", "Direction", "Fault", "Link", "Proxy", "Traffic"]
-
-LOOPBACK = "127.0.0.1"
 
 
 class Proxy:
@@ -44,13 +41,12 @@ class Proxy:
         self.accepted = 0
         """How many connections were asked for, also those that nobody was there to serve."""
         self._settle_s = settle_s
-        self._listener = socket.create_server((LOOPBACK, 0), backlog=1024)
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True, name="proxy")
+        self._listener = Listener("proxy", self._serve)
+        self.port = self._listener.port
 
     def __enter__(self) -> Self:
         """Begin to accept."""
-        self._thread.start()
+        self._listener.start()
         return self
 
     def __exit__(
@@ -84,21 +80,10 @@ class Proxy:
 
     def refuse(self) -> None:
         """Answer each new connection with a refusal, from now on and for good."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            self._carry(client)
-
-    def _carry(self, client: socket.socket) -> None:
+    def _serve(self, client: socket.socket) -> None:
+        self.accepted += 1
         try:
             server = socket.create_connection((LOOPBACK, self.upstream_port), timeout=10)
         except OSError:

@@ -15,7 +15,8 @@ from typing import Self
 
 import trustme
 
-LOOPBACK = "127.0.0.1"
+from tests.faults.listener import LOOPBACK, Listener
+
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 CHUNK = 65536
 
@@ -46,31 +47,22 @@ class TlsFront:
         self.upstream_port = upstream_port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
-        self._listener = socket.create_server((LOOPBACK, 0), backlog=1024)
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True, name="tls-front")
+        self._listener = Listener("tls-front", self._serve)
+        self.port = self._listener.port
 
     def __enter__(self) -> Self:
         """Begin to accept."""
-        self._thread.start()
+        self._listener.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Refuse new connections; those that are there end with their clients."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._carry, args=(client,), daemon=True, name="tls-link").start()
+    def _serve(self, client: socket.socket) -> None:
+        threading.Thread(target=self._carry, args=(client,), daemon=True, name="tls-link").start()
 
     def _carry(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client, self._handshake(client) as secure, self._upstream() as server:
