@@ -4,7 +4,6 @@ What `PostgresServer` does itself (stop, crash, restart) is used as it is.
 """
 
 import os
-import select
 import signal
 import subprocess
 import time
@@ -76,10 +75,14 @@ def terminate(server: PostgresServer, where: str = "true") -> int:
 
 
 def crash_backend(server: PostgresServer) -> None:
-    """Kill one backend as the kernel's out-of-memory killer does: every session ends with 57P02, then recovery."""
-    with admin(server) as victim, admin(server) as witness:
+    """Kill one backend as the kernel's out-of-memory killer does: every session ends with 57P02, then recovery.
+
+    Returns when every session that was there has ended; the server tells them one after another.
+    """
+    with admin(server) as victim:
+        others = backends(server)
         os.kill(victim.info.backend_pid, signal.SIGKILL)
-        select.select([witness], [], [], 10)  # it is told before the server begins to recover
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in others))
 
 
 class Full(Enum):
