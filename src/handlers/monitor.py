@@ -6,17 +6,13 @@ It keeps the last survey while its environment lives, to tell what has happened 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from sqlalchemy import Connection
-from sqlalchemy.exc import ProgrammingError
 
-from db import Database, sqlstate
+from db import Database
 from db.statements.fingerprint import normalised
 from handlers.environment import Answer, Event, database, entry_point, logger, metrics
 from handlers.gauges import Gauges
 from handlers.telemetry import MAX_TEXT
-from monitor import Changes, Session, Survey, Watch, changes_since, end_sessions, sessions_to_end, survey, warnings
-
-NOT_PERMITTED, NO_SUCH_TABLE = "42501", "42P01"
+from monitor import Changes, Survey, Watch, changes_since, survey, warnings
 
 
 class Monitor:
@@ -30,46 +26,22 @@ class Monitor:
         """Look, end what nobody will end, and say what was found; the event is the schedule's input."""
         watch = Watch.model_validate(event.get("detail", event))
         with self._database.autocommit() as connection:
-            found = self._survey(connection, watch)
-            left = sessions_to_end(found, watch)
-            ended = _end(connection, left) if left else []
+            found = survey(connection, watch, self._last.statements_in if self._last else None)
         changes, self._last = changes_since(self._last, found, watch), found
-        self._gauges.show(found, changes, ended=len(ended))
+        ended = sum(session.ended for session in found.left_behind)
+        self._gauges.show(found, changes, ended=ended)
         wrong = warnings(found, changes, watch)
-        _say(found, changes, wrong, _dead(left, ended))
-        return {"warnings": wrong, "ended": len(ended)}
-
-    def _survey(self, connection: Connection, watch: Watch) -> Survey:
-        """Ask for the statements where the last look found them; should they be gone since, ask without."""
-        statements_in = self._last.statements_in if self._last else None
-        try:
-            return survey(connection, watch, statements_in)
-        except ProgrammingError as error:
-            if statements_in is None or sqlstate(error) != NO_SUCH_TABLE:
-                raise
-            return survey(connection, watch, None)
+        _say(found, changes, wrong)
+        return {"warnings": wrong, "ended": ended}
 
 
-def _end(connection: Connection, left: list[Session]) -> list[int]:
-    try:
-        return end_sessions(connection, left)
-    except ProgrammingError as error:
-        if sqlstate(error) != NOT_PERMITTED:
-            raise
-        logger.warning("the monitor's role may not end sessions: grant it pg_signal_backend")
-        return []
-
-
-def _dead(left: list[Session], ended: list[int]) -> list[dict[str, Any]]:
-    return [session.model_dump(mode="json") | {"ended": session.pid in ended} for session in left]
-
-
-def _say(found: Survey, changes: Changes, wrong: list[str], dead: list[dict[str, Any]]) -> None:
+def _say(found: Survey, changes: Changes, wrong: list[str]) -> None:
     """Write what was found as one line; names, numbers and states, never a statement's values."""
     say = logger.warning if wrong else logger.info
-    seen: dict[str, Any] = found.model_dump(mode="json", exclude={"held", "statements", "statements_in"})
+    seen: dict[str, Any] = found.model_dump(mode="json", exclude={"left_behind", "statements", "statements_in"})
+    left: list[dict[str, Any]] = [session.model_dump(mode="json") for session in found.left_behind]
     slow = [{"fingerprint": each.fingerprint, "statement": normalised(each.text)[:MAX_TEXT]} for each in changes.slow]
-    say("server", extra={"warnings": wrong, "survey": seen, "slow": slow, "left_behind": dead})
+    say("server", extra={"warnings": wrong, "survey": seen, "slow": slow, "left_behind": left})
 
 
 handler = entry_point(Monitor(database, Gauges(metrics)))

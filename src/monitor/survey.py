@@ -1,17 +1,20 @@
-"""What the server says about itself: asked in one statement, and so in one flight. Decides nothing.
+"""What the server says about itself, and the end of what was left behind: one statement, and so one flight.
 
 Any role may ask; what others do is seen by members of pg_monitor only.
 https://www.postgresql.org/docs/current/monitoring-stats.html
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+import json
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy import Connection, text
 
+from db import shown_function
 from db.fleet.sample import UNKNOWN
+from db.protocol.riders import Rider
 from db.statements.fingerprint import fingerprint
+from db.statements.riding import riding
 from monitor.watch import Watch
 
 MOST_ROWS = 50
@@ -22,11 +25,15 @@ with client as materialized (
   select *, extract(epoch from clock_timestamp() - xact_start)::float as transaction_s,
     extract(epoch from clock_timestamp() - query_start)::float as statement_s
   from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
-), held as (
-  select pid, backend_start, xact_start, usename::text as role, datname::text as database,
-    application_name as application, coalesce(state, 'hidden') as state, transaction_s
+), held as materialized (
+  select pid, usesysid, usename::text as role, application_name as application, coalesce(state, 'hidden') as state,
+    transaction_s, {is_ours} as ours
   from client where transaction_s > :longest_function_s and datname = current_database()
-  order by xact_start limit {most_rows}
+  order by ours desc, xact_start limit {most_rows}
+), left_behind as materialized (
+  select pid, role, application, state, transaction_s,
+    case when {may_end} then pg_terminate_backend(pid) else false end as ended
+  from held where ours
 ), big as (
   select schemaname || '.' || relname as name, n_live_tup as live, n_dead_tup as dead, seq_scan as full_scans
   from pg_stat_user_tables where n_live_tup + n_dead_tup >= :big_table_rows
@@ -45,36 +52,36 @@ select
   (select count(*) from client where wait_event_type = 'Lock') as blocked,
   (select max(age(datfrozenxid)) from pg_database) as transaction_id_age,
   (select coalesce(sum(n_dead_tup), 0)::bigint from pg_stat_user_tables) as dead_rows,
-  (select coalesce(json_agg(held), '[]') from held) as held,
+  (select coalesce(json_agg(left_behind), '[]') from left_behind) as left_behind,
   (select coalesce(json_agg(big), '[]') from big) as big_tables,
-  {statements} as statements,
   (select quote_ident(nspname) from pg_extension join pg_namespace on pg_namespace.oid = extnamespace
     where extname = 'pg_stat_statements' and has_schema_privilege(extnamespace, 'usage')
       and current_setting('pg_stat_statements.max', true) is not null
   ) as statements_in
 """
 
-_STATEMENTS = """(select coalesce(json_agg(slow), '[]') from (
-    select queryid::text as id, max(left(query, 10000)) as text, sum(calls)::bigint as calls,
-      sum(total_exec_time) as total_ms
-    from {schema}.pg_stat_statements
-    where queryid is not null and max_exec_time >= :slow_statement_ms
-      and dbid = (select oid from pg_database where datname = current_database())
-    group by queryid order by sum(total_exec_time) desc limit {most_rows}) as slow)"""
-
-_END = """
-with dead as materialized (
-  select pid from pg_stat_activity
-  where (pid, backend_start, xact_start) in (
-    select pid, backend_start, xact_start
-    from json_to_recordset(cast(:sessions as json)) as s(pid int, backend_start timestamptz, xact_start timestamptz))
-)
-select pid, pg_terminate_backend(pid) from dead
+_STATEMENTS = """
+select coalesce(json_agg(slow), '[]') from (
+  select queryid::text as id, max(left(query, 10000)) as text, sum(calls)::bigint as calls,
+    sum(total_exec_time) as total_ms
+  from {schema}.pg_stat_statements
+  where queryid is not null and max_exec_time >= {slow_statement_ms}
+    and dbid = (select oid from pg_database where datname = current_database())
+  group by queryid order by sum(total_exec_time) desc limit {most_rows}) as slow
 """
-"""Whoever has ended its transaction since it was seen is left alone, and so is another session with the same number.
 
-The sessions are found first and ended then: as one more condition, the server might try it on everybody.
+_IS_OURS = """(
+      split_part(application_name, ':', 1) in (select json_array_elements_text(cast(:functions as json)))
+      and regexp_replace(usename, '_clone$', '')
+        = regexp_replace(coalesce(cast(:role as text), session_user), '_clone$', ''))"""
+"""A function's session. Who alternates users logs in as the role and as its clone, in turn.
+
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotating-secrets-two-users.html
 """
+
+_MAY_END = """pg_has_role(usesysid, 'usage')
+      or (pg_has_role('pg_signal_backend', 'usage') and not (select rolsuper from pg_roles where oid = usesysid))"""
+"""Asked first: the server answers an attempt without the right with an error, and the survey would be lost."""
 
 
 class Seen(BaseModel):
@@ -95,16 +102,19 @@ class Count(Seen):
 
 
 class Session(Seen):
-    """A session that has held a transaction for longer than any function runs."""
+    """A session of ours that has held a transaction for longer than any function runs: a dead environment's.
+
+    An invocation begins its transaction, and ends before its function's time-out. Where the transaction is older than
+    that, Lambda has frozen or killed the environment, and nobody else is left to end it.
+    """
 
     pid: int
-    backend_start: datetime
-    xact_start: datetime
     role: str
-    database: str
     application: str
     state: str
     transaction_s: float
+    ended: bool
+    """False where this role may not, or it has ended by itself."""
 
 
 class Table(Seen):
@@ -145,25 +155,41 @@ class Survey(Seen):
     """Sessions that wait for a lock."""
     transaction_id_age: int
     dead_rows: int
-    held: tuple[Session, ...]
+    left_behind: tuple[Session, ...]
     big_tables: tuple[Table, ...]
-    statements: tuple[Statement, ...] | None
-    """None where they were not asked for."""
+    statements: tuple[Statement, ...] | None = None
+    """None where they were not asked for, or cannot be had."""
     statements_in: str | None
     """The schema of pg_stat_statements, where it is installed, loaded and not out of this role's reach; quoted."""
 
 
 def survey(connection: Connection, watch: Watch, statements_in: str | None) -> Survey:
-    """Ask the server; for its statements too, where `statements_in` says in which schema they are counted."""
-    statements = _STATEMENTS.format(schema=statements_in, most_rows=MOST_ROWS) if statements_in else "null"
-    asked = text(_SURVEY.format(slots_usable=UNKNOWN.server_slots, statements=statements, most_rows=MOST_ROWS))
-    wanted = {"longest_function_s": watch.longest_function_s, "big_table_rows": watch.big_table_rows}
-    if statements_in:
-        wanted["slow_statement_ms"] = watch.slow_statement_ms
+    """Ask the server, and end the sessions of dead environments: ours by database, role and function.
+
+    Its statements are asked for where `statements_in` says in which schema they are counted. They ride behind, since
+    the extension may be gone by now.
+    """
+    if statements_in is None:
+        return _survey(connection, watch)
+    statements: list[Any] = []
+    asked = _STATEMENTS.format(schema=statements_in, slow_statement_ms=watch.slow_statement_ms, most_rows=MOST_ROWS)
+    with riding(connection, Rider(asked, lambda row: statements.extend(row or ()))):
+        found = _survey(connection, watch)
+    return found.model_copy(update={"statements": _of_rider(statements)})
+
+
+def _survey(connection: Connection, watch: Watch) -> Survey:
+    asked = text(
+        _SURVEY.format(slots_usable=UNKNOWN.server_slots, is_ours=_IS_OURS, may_end=_MAY_END, most_rows=MOST_ROWS)
+    )
+    wanted = {
+        "functions": json.dumps([shown_function(name) for name in watch.functions]),
+        "role": watch.role,
+        "longest_function_s": watch.longest_function_s,
+        "big_table_rows": watch.big_table_rows,
+    }
     return Survey.model_validate(dict(connection.execute(asked, wanted).mappings().one()))
 
 
-def end_sessions(connection: Connection, sessions: Sequence[Session]) -> list[int]:
-    """End those that still are in the same transaction; return their process ids. 42501 where this role may not."""
-    wanted = TypeAdapter(tuple[Session, ...]).dump_json(tuple(sessions)).decode()
-    return [pid for pid, was_there in connection.execute(text(_END), {"sessions": wanted}) if was_there]
+def _of_rider(row: list[Any]) -> tuple[Statement, ...] | None:
+    return TypeAdapter(tuple[Statement, ...]).validate_python(row[0]) if row else None

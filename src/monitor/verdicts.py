@@ -1,10 +1,9 @@
-"""What a survey means: whose session is ended, what has happened since the last one, what is worth a warning. Pure."""
+"""What a survey means: what has happened since the last one, what is worth a warning. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from db import shown_function
-from monitor.survey import Session, Statement, Survey, Table
+from monitor.survey import Statement, Survey, Table
 from monitor.watch import Watch
 
 
@@ -16,23 +15,6 @@ class Changes:
     """Statements that were slow on average, with their calls and time since then, the costliest first."""
     scanned: tuple[Table, ...] = ()
     """Big tables that were read as a whole, with how often since then."""
-
-
-def sessions_to_end(found: Survey, watch: Watch) -> list[Session]:
-    """Return the sessions of dead environments: ours by database, role and function, in a transaction for too long.
-
-    An invocation begins its transaction, and ends before its function's time-out. Where the transaction is older than
-    that, Lambda has frozen or killed the environment, and nobody is left to end it.
-    """
-    role = watch.role or found.role
-    ours = {shown_function(name) for name in watch.functions}
-    return [
-        session
-        for session in found.held
-        if session.transaction_s > watch.longest_function_s
-        and (session.database, session.role) == (found.database, role)
-        and session.application.split(":")[0] in ours
-    ]
 
 
 def changes_since(before: Survey | None, found: Survey, watch: Watch) -> Changes:
@@ -80,6 +62,8 @@ def _of_sessions(found: Survey, watch: Watch) -> Iterator[str]:
         yield f"a transaction is {found.oldest_transaction_s:.0f} s old, longer than any function runs"
     if found.longest_statement_s > watch.longest_statement_s:
         yield f"a statement runs for {found.longest_statement_s:.0f} s now, over {watch.longest_statement_s:g} s"
+    if stay := [session for session in found.left_behind if not session.ended]:
+        yield f"{len(stay)} sessions of dead environments stay: grant pg_signal_backend to {found.role}"
     if found.blocked:
         yield f"{found.blocked} sessions wait for locks"
 

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 import migrations
 from db import Database, DatabaseSettings, SlotwiseError
-from db.protocol.connection import Connection as Session
 from db.protocol.peer import Peer, peer_of
-from db.protocol.riders import Rider, nobody
+from db.protocol.riders import Rider
+from db.statements.riding import riding
 from provision import checks
 from provision.facts import Facts, ask
 from provision.findings import Finding, ok
@@ -63,16 +63,10 @@ class _Examination:
 
     def _ask(self, connection: Connection) -> Facts:
         """Ask for everything in one flight: the revision, whose table may be missing, rides behind and may fail."""
-        session = connection.connection.dbapi_connection
         schema = self._plan.schema_name if self._plan else "public"
-        if isinstance(session, Session):
-            statement = f"select version_num from {identifier(schema)}.alembic_version"  # noqa: S608 - quoted
-            session.behind_commit = lambda: Rider(statement, self._deliver)
-        try:
+        statement = f"select version_num from {identifier(schema)}.alembic_version"  # noqa: S608 - quoted
+        with riding(connection, Rider(statement, self._deliver)):
             return ask(connection, role=None, schema=schema)
-        finally:
-            if isinstance(session, Session):
-                session.behind_commit = nobody
 
     def _deliver(self, row: Sequence[Any] | None) -> None:
         self._revision = str(row[0]) if row else None

@@ -181,7 +181,7 @@ class Link(threading.Thread):
     def _send(self, direction: Direction, piece: bytes) -> None:
         if direction is Direction.TO_CLIENT and self._unanswered:
             self._unanswered = False
-            self._flights += 1
+            self._flights += Direction.TO_SERVER in self._open  # who has gone waits for no answer: TLS says goodbye too
         self._sockets[_opposite(direction)].sendall(piece)
         if direction is Direction.TO_SERVER:
             self._look_for_text(piece)

@@ -18,6 +18,7 @@ from db import SaturatedError
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.server import backends, run, wait_until
+from tests.faults.tls import Authority
 from tests.integration.conftest import Context
 
 OURS = "slotwise-records"
@@ -42,10 +43,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
     """A small server with a role for the application and one for the monitor, with the rights that it should have."""
     statements = available(tmp_path_factory)
     settings = {"max_connections": "12", "superuser_reserved_connections": "2", **statements}
-    with PostgresServer(
-        tmp_path_factory.mktemp("watched") / "data", secrets.token_urlsafe(), settings=settings
-    ) as server:
-        for role in ("app", "stranger", "watcher"):
+    folder = tmp_path_factory.mktemp("watched")
+    wanted = PostgresServer(folder / "data", secrets.token_urlsafe(), settings=settings)
+    wanted.certificate = Authority(folder).certificate("localhost") if wanted.has_tls else None
+    with wanted as server:
+        for role in ("app", "app_clone", "stranger", "watcher"):
             run(server, f"create role {role} login password '{server.password}'")
             run(server, f"grant create on schema public to {role}")
         run(server, "grant pg_monitor, pg_signal_backend to watcher")
@@ -76,9 +78,12 @@ def look(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[Look]:
-    """Run the monitor as `watcher` in one environment, with this schedule's input; each run within five flights."""
-    url = server.url("watcher").replace(f":{server.port}/", f":{proxy.port}/")
-    module = fresh("monitor", DATABASE_URL=url, DB_TLS="insecure-local-only", DB_POOL_SIZE="0", DB_SLOT_WAIT_S="0.2")
+    """Run the monitor as `watcher` in one environment, with this schedule's input.
+
+    Each run within five flights, login included, and over TLS where the server's binaries have it.
+    """
+    usual = {"DATABASE_URL": server.url("watcher"), "DB_PORT": str(proxy.port), "DB_POOL_SIZE": "0"}
+    module = fresh("monitor", **usual, **way_to(server), DB_SLOT_WAIT_S="0.2")
 
     def run_once(**watch: Any) -> Told:  # noqa: ANN401 - the fields of Watch
         capsys.readouterr()
@@ -91,6 +96,13 @@ def look(
 
     yield run_once
     wait_until(lambda: not backends(server, "usename <> 'postgres'"))
+
+
+def way_to(server: PostgresServer) -> dict[str, str]:
+    """Return what it takes to be sure of the server, or to do without where it has no TLS."""
+    if server.certificate is None:
+        return {"DB_TLS": "insecure-local-only"}
+    return {"DB_HOST": "localhost", "DB_TLS_CA": str(server.certificate.with_name("authority.pem"))}
 
 
 def measured(out: str) -> tuple[dict[str, float], dict[tuple[str, str], float]]:
@@ -219,6 +231,7 @@ def test_a_dead_environments_transaction_is_ended(
     run(server, "create table if not exists held (n int); grant all on held to app, stranger")
     dead = session("app", f"{OURS}:7:0123456789ab")
     dead.execute("lock table held in row exclusive mode")
+    clone = session("app_clone", f"{OURS}:7:0123456789ab")
     others = [
         session("stranger", f"{OURS}:7:0123456789ab"),
         session("app", "slotwise-records-of-another-stack:7:0123456789ab"),
@@ -229,12 +242,13 @@ def test_a_dead_environments_transaction_is_ended(
     young = session("app", f"{OURS}:7:abcdefabcdef")
     watch = {"functions": [OURS], "role": "app", "longest_function_s": 0.5}
     seen = look(**watch)
-    assert (seen.answer["ended"], seen.metrics["SessionsEnded"]) == (1, 1)
+    assert (seen.answer["ended"], seen.metrics["SessionsEnded"]) == (2, 2)
     assert "longer than any function runs" in seen.answer["warnings"][0]
     assert seen.metrics["OldestTransaction"] > 0.5
-    (left,) = extra(seen, "left_behind")
-    assert (left["ended"], left["role"], left["state"]) == (True, "app", "idle in transaction")
+    left = [(each["ended"], each["role"], each["state"]) for each in extra(seen, "left_behind")]
+    assert left == [(True, role, "idle in transaction") for role in ("app", "app_clone")]
     assert not is_alive(dead)
+    assert not is_alive(clone)
     assert all(is_alive(other) for other in (*others, idle, young))
 
 
@@ -256,6 +270,7 @@ def test_without_the_right_to_end_a_session_the_rest_is_still_told(
     seen = look(functions=[OURS], role="app", longest_function_s=0.2)
     run(server, "grant pg_signal_backend to watcher")
     assert (seen.answer["ended"], extra(seen, "left_behind")[0]["ended"]) == (0, False)
+    assert seen.answer["warnings"][1] == "1 sessions of dead environments stay: grant pg_signal_backend to watcher"
     assert is_alive(held)
 
 
@@ -321,7 +336,7 @@ def test_a_statement_that_was_slow_since_the_last_look_is_named(look: Look, serv
 
 
 def test_statistics_that_are_taken_away_meanwhile_do_no_harm(look: Look, server: PostgresServer) -> None:
-    """The run asks again without them."""
+    """They are asked for behind the rest, which is told as ever."""
     look()
     run(server, "drop extension if exists pg_stat_statements")
     assert look().answer["warnings"] == []

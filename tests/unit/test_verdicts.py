@@ -1,17 +1,16 @@
-"""What a survey means, as tables: whose session is ended, what was slow, what is worth a warning."""
+"""What a survey means, as tables: what was slow, what is worth a warning."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from db.statements.fingerprint import fingerprint
-from monitor import Session, Survey, Watch, changes_since, sessions_to_end, warnings
-from monitor.survey import Statement, Table
+from monitor import Survey, Watch, changes_since, warnings
+from monitor.survey import Session, Statement, Table
 from monitor.verdicts import Changes, largest
 
-THEN = datetime(2026, 11, 22, tzinfo=UTC)
-WATCH = Watch(functions=("api", "f" * 64), role="app", longest_function_s=20, big_table_rows=1000)
+WATCH = Watch(longest_function_s=20, big_table_rows=1000)
+LEFT = Session(pid=1, role="app", application="api", state="idle in transaction", transaction_s=21, ended=True)
 QUIET: dict[str, Any] = {
     "database": "shop",
     "role": "watcher",
@@ -23,7 +22,7 @@ QUIET: dict[str, Any] = {
     "blocked": 0,
     "transaction_id_age": 1000,
     "dead_rows": 0,
-    "held": (),
+    "left_behind": (),
     "big_tables": (),
     "statements": (),
     "statements_in": "public",
@@ -32,54 +31,6 @@ QUIET: dict[str, Any] = {
 
 def seen(**changes: object) -> Survey:
     return Survey(**{**QUIET, **changes})
-
-
-def session(**changes: object) -> Session:
-    fields: dict[str, Any] = {
-        "pid": 1,
-        "backend_start": THEN,
-        "xact_start": THEN,
-        "role": "app",
-        "database": "shop",
-        "application": "api:7:0123456789ab",
-        "state": "idle in transaction",
-        "transaction_s": 21,
-    }
-    return Session(**{**fields, **changes})
-
-
-@pytest.mark.parametrize(
-    ("change", "is_ended"),
-    [
-        ({}, True),
-        ({"state": "active"}, True),
-        ({"state": "idle in transaction (aborted)"}, True),
-        ({"application": "api"}, True),
-        ({"application": "f" * 40 + ":7:0123456789ab"}, True),
-        ({"transaction_s": 20}, False),
-        ({"role": "somebody"}, False),
-        ({"database": "warehouse"}, False),
-        ({"application": "api-of-another-stack:7:0123456789ab"}, False),
-        ({"application": "ap"}, False),
-        ({"application": ""}, False),
-        ({"application": "psql"}, False),
-    ],
-)
-def test_only_ours_are_ended_and_only_when_nobody_can_be_left(change: dict[str, Any], *, is_ended: bool) -> None:
-    """Role, database, function and age must all be right."""
-    assert sessions_to_end(seen(held=(session(**change),)), WATCH) == [session(**change)] * is_ended
-
-
-def test_without_a_role_only_the_monitors_own_is_ours() -> None:
-    """Where functions and monitor share one login."""
-    watch = WATCH.model_copy(update={"role": None})
-    mine = session(role="watcher")
-    assert sessions_to_end(seen(held=(session(), mine)), watch) == [mine]
-
-
-def test_without_functions_nobody_is_ended() -> None:
-    """Not even one without a name."""
-    assert sessions_to_end(seen(held=(session(), session(application=""))), Watch(role="app")) == []
 
 
 def statement(number: int, calls: int, total_ms: float) -> Statement:
@@ -132,6 +83,11 @@ def test_the_first_look_tells_no_changes() -> None:
         ({"slots_used": 9}, "9 of 10 slots are taken"),
         ({"oldest_transaction_s": 21}, "a transaction is 21 s old, longer than any function runs"),
         ({"longest_statement_s": 61}, "a statement runs for 61 s now, over 60 s"),
+        ({"left_behind": (LEFT,)}, None),
+        (
+            {"left_behind": (LEFT, LEFT.model_copy(update={"ended": False}))},
+            "1 sessions of dead environments stay: grant pg_signal_backend to watcher",
+        ),
         ({"blocked": 2}, "2 sessions wait for locks"),
         (
             {"transaction_id_age": 600_000_000},
