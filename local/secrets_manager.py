@@ -64,6 +64,11 @@ class SecretsManager(Server):
             self._counting.application = healthy
 
     @property
+    def application(self) -> "WSGIApplication":
+        """What answers now, uncounted."""
+        return self._counting.application
+
+    @property
     def calls(self) -> Counter[str]:
         """How often each operation was called, by name: `GetSecretValue`."""
         return self._counting.calls

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 import migrations
 from db import Database, DatabaseSettings, Deadline, FixedCredentials, Login, SaturatedError, SlotwiseError, sqlstate
+from db.credentials.api import ApiSource
 from db.credentials.secret import login_in
-from db.credentials.sources import ApiSource
 from db.credentials.stages import Stage
 from db.errors import error_for
 from db.protocol.scram import verifier

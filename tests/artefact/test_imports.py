@@ -36,7 +36,7 @@ NEVER = {
 }
 """What neither the import of a handler nor its first answer needs."""
 SDK = {"boto3", "botocore.session", "s3transfer", "urllib3"}
-"""Wanted where a secret is fetched from the API, and nowhere else."""
+"""Wanted where keys or endpoint are unusual, and nowhere else."""
 
 
 @pytest.fixture
@@ -62,25 +62,33 @@ def event(name: str) -> Any:  # noqa: ANN401 - JSON
     return json.loads((EVENTS / name).read_text())
 
 
+@pytest.fixture(params=["the extension", "the API"])
+def beside(request: pytest.FixtureRequest, extension: dict[str, str]) -> dict[str, str]:
+    """The variables of a function that has its secret by either way."""
+    absent = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "1"} if request.param == "the API" else {}
+    return extension | absent
+
+
 @pytest.mark.parametrize(
     ("function", "sample", "never"),
     [("health", "health/get.json", NEVER | {"pydantic"}), ("records", "records/list.json", NEVER)],
 )
 def test_a_start_loads_what_it_needs_and_no_more(
-    run: Run, extension: dict[str, str], function: str, sample: str, never: set[str]
+    run: Run, beside: dict[str, str], function: str, sample: str, never: set[str]
 ) -> None:
-    """After the import and after the first answer; the SDK not at all where the extension has the secret."""
+    """After the import and after the first answer; the SDK not at all, whoever has the secret."""
     run("invoke", {"migrates": True, "invocations": []})
-    found = run("load", {"handler": f"handlers.{function}.handler", "events": [event(sample)]}, **extension)
+    found = run("load", {"handler": f"handlers.{function}.handler", "events": [event(sample)]}, **beside)
     assert found["answers"] == [200]
     assert (never | SDK).intersection(found["invoked"]) == set()
     assert found["carried"] <= MOST_MODULES
     assert found["resident_mb"] < MOST_MEMORY_MB
 
 
-def test_the_sdk_is_loaded_where_a_secret_is_fetched_and_not_before(run: Run) -> None:
-    """Without the extension: importing a handler does without it still."""
-    found = run("load", {"handler": "handlers.health.handler", "events": [event("health/get.json")]})
+def test_the_sdk_is_loaded_where_it_takes_it_and_not_before(run: Run) -> None:
+    """Importing a handler does without it still; a fetch with a profile, say, does not."""
+    job = {"handler": "handlers.health.handler", "events": [event("health/get.json")]}
+    found = run("load", job, AWS_CONFIG_FILE="/dev/null")
     assert found["answers"] == [200]
     assert SDK.intersection(found["imported"]) == set()
     assert "botocore.session" in found["invoked"]

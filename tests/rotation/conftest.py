@@ -2,15 +2,20 @@
 
 import itertools
 import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from db import Database, DatabaseSettings, SecretCredentials, Tls
-from db.credentials.sources import ApiSource
+from db.credentials.api import ApiSource
+from db.environment.endpoint import UNUSUAL
 from local.postgres import PostgresServer
 from local.secrets_manager import SecretsManager
 from tests.faults.clock import Clock as ManualClock
@@ -19,6 +24,7 @@ from tests.rotation.rotation import Rotation, set_password
 if TYPE_CHECKING:
     from types_boto3_secretsmanager import SecretsManagerClient
 
+ROOT = Path(__file__).parents[2]
 _numbers = itertools.count(1)
 
 
@@ -72,6 +78,14 @@ class Application:
         return since
 
 
+@pytest.fixture(params=["our own request", "the SDK"])
+def asked_by(request: pytest.FixtureRequest, application: "Application", monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: ARG001 - it must be there
+    """How the secret is asked for: a test that has this runs both ways."""
+    if request.param == "the SDK":
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    return str(request.param)
+
+
 @pytest.fixture
 def application(
     manager: SecretsManager,
@@ -79,7 +93,9 @@ def application(
     make_database: Callable[..., Database],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Application]:
-    """A secret and a user that no other test touches; boto3 finds the emulator and nobody else."""
+    """A secret and a user that no other test touches; who asks finds the emulator and nobody else."""
+    for name in [name for name in os.environ if name.upper() in UNUSUAL]:
+        monkeypatch.delenv(name)  # this machine's own way to AWS: a function has none of it
     for name, value in manager.variables().items():
         monkeypatch.setenv(name, value)
     # A busy machine's second attempt would be counted, too.
@@ -91,6 +107,24 @@ def application(
     for database in made.environments:
         assert database.pool_state().borrowed == 0, "a connection was not given back"
         database.close()
+
+
+PROGRAM = """
+import sys
+from db import Database, DatabaseSettings
+with Database(DatabaseSettings.from_env()).autocommit() as connection:
+    print(connection.exec_driver_sql("select current_user").scalar_one())
+raise SystemExit(", ".join({"boto3", "botocore", "urllib3"} & set(sys.modules)) or 0)
+"""
+
+
+def cold_start(application: Application) -> tuple[int, str, str]:
+    """Log in in a fresh process; return its exit status, as whom, and its errors, which name the SDK if it has it."""
+    variables = {"DB_SECRET_ID": application.secret_id, "DB_TLS": "insecure-local-only", "PYTHONPATH": "src"}
+    command = [sys.executable, "-B", "-c", PROGRAM]
+    environ = {**os.environ, **variables}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ, cwd=ROOT)
+    return done.returncode, done.stdout.strip(), done.stderr
 
 
 def who(database: Database) -> str:

@@ -1,18 +1,12 @@
 """The secret through the extension beside the function: no SDK while it serves, no stale answer after a rotation."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from db import Database, DatabaseSettings, Tls
-from tests.rotation.conftest import Application, who
+from tests.rotation.conftest import Application, cold_start, who
 from tests.rotation.extension import Extension
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -30,30 +24,9 @@ def environment(application: Application) -> Database:
     return Database(settings)
 
 
-PROGRAM = """
-import sys
-from db import Database, DatabaseSettings
-with Database(DatabaseSettings.from_env()).autocommit() as connection:
-    print(connection.exec_driver_sql("select current_user").scalar_one())
-raise SystemExit(", ".join({"boto3", "botocore"} & set(sys.modules)) or 0)
-"""
-
-
 def test_where_the_extension_serves_the_sdk_is_not_imported(application: Application, extension: Extension) -> None:
     """A cold start with the extension logs in with the standard library alone."""
-    variables = {
-        "DB_SECRET_ID": application.secret_id,
-        "DB_TLS": "insecure-local-only",
-        "PYTHONPATH": str(ROOT / "src"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", PROGRAM],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **variables},
-    )
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, application.user, "")
+    assert cold_start(application) == (0, application.user, "")
     assert extension.asked == ["AWSCURRENT"]
 
 

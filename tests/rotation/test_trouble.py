@@ -17,6 +17,9 @@ MARGIN_S = 5.0
 """What a busy machine may take beyond a deadline."""
 
 
+pytestmark = pytest.mark.usefixtures("asked_by")
+
+
 @pytest.fixture(autouse=True)
 def _impatient(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refresh has the time that it has in production."""
@@ -52,11 +55,14 @@ def test_a_cold_start_without_the_secret_is_a_typed_error_in_time(application: A
     assert who(database) == application.user
 
 
-def test_nobody_at_the_address_is_a_typed_error(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_at_the_address_is_a_typed_error(
+    application: Application, asked_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A network without Secrets Manager, such as a VPC without its endpoint, is named as what it is."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:1")
     database = application.environment()
-    with pytest.raises(SecretError, match=f"{application.secret_id} cannot be read: EndpointConnectionError"):
+    kind = "EndpointConnectionError" if asked_by == "the SDK" else "ConnectionRefusedError"
+    with pytest.raises(SecretError, match=f"{application.secret_id} cannot be read: {kind}"):
         who(database)
 
 
@@ -85,7 +91,7 @@ def test_a_refused_login_while_secrets_manager_is_away_ends_in_time(application:
     assert application.reads() <= 2
 
 
-def test_the_sdk_logs_neither_the_secret_nor_our_token(
+def test_the_log_has_neither_the_secret_nor_our_token(
     application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Lambda's log level DEBUG is the root logger's: botocore would write the answer, and the headers that it signs."""

@@ -1,10 +1,12 @@
 """Who logs in, as the settings ask for it: a secret, an IAM role, or a URL."""
 
+from db.credentials.api import ApiSource
+from db.credentials.extension import ExtensionSource
 from db.credentials.fixed import FixedCredentials
 from db.credentials.iam import IamCredentials
 from db.credentials.identity import Credentials
 from db.credentials.secret import SecretCredentials
-from db.credentials.sources import ApiSource, ExtensionSource, Source
+from db.credentials.sources import Source
 from db.environment.process import aws_identity, extension
 from db.errors import ConfigurationError
 from db.settings import DatabaseSettings

@@ -2,18 +2,15 @@
 
 The token is a presigned URL (Signature Version 4), good for 15 minutes; the connection may live longer.
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import reduce
 from typing import Any
 from urllib.parse import quote
 
 from db.credentials.identity import DEFAULT_PORT, Credentials, Login
+from db.credentials.signature import ALGORITHM, Signer, digest
 from db.deadline import Deadline
 from db.environment.process import AwsIdentity
 from db.errors import ConfigurationError
@@ -21,7 +18,6 @@ from db.masking import Secret
 
 SERVICE = "rds-db"
 EXPIRES_S = 900
-ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def _utc_now() -> datetime:
@@ -73,36 +69,21 @@ def _identity_of_session() -> AwsIdentity:
 
 def auth_token(identity: AwsIdentity, host: str, port: int, user: str, now: datetime) -> Secret:
     """Return what `user` gives instead of a password at `host`:`port`; `now` is in UTC."""
-    scope = f"{now:%Y%m%d}/{identity.region}/{SERVICE}/aws4_request"
+    signer = Signer(identity, SERVICE, now)
     parameters = {
         "Action": "connect",
         "DBUser": user,
         "X-Amz-Algorithm": ALGORITHM,
-        "X-Amz-Credential": f"{identity.access_key_id}/{scope}",
-        "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
+        "X-Amz-Credential": signer.credential,
+        "X-Amz-Date": signer.date,
         "X-Amz-Expires": str(EXPIRES_S),
         "X-Amz-SignedHeaders": "host",
         **({"X-Amz-Security-Token": identity.session_token.reveal()} if identity.session_token else {}),
     }
-    request = f"GET\n/\n{_query(sorted(parameters.items()))}\nhost:{host}:{port}\n\nhost\n{_digest('')}"
-    signed = f"{ALGORITHM}\n{now:%Y%m%dT%H%M%SZ}\n{scope}\n{_digest(request)}"
-    signature = hmac.new(_key(identity, scope), signed.encode(), hashlib.sha256).hexdigest()
-    return Secret(f"{host}:{port}/?{_query(parameters.items())}&X-Amz-Signature={signature}")
+    request = f"GET\n/\n{_query(sorted(parameters.items()))}\nhost:{host}:{port}\n\nhost\n{digest(b'')}"
+    return Secret(f"{host}:{port}/?{_query(parameters.items())}&X-Amz-Signature={signer.signature(request)}")
 
 
 def _query(parameters: Iterable[tuple[str, str]]) -> str:
     """Write the parameters as the signature wants them encoded; it wants them sorted, too."""
     return "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in parameters)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _key(identity: AwsIdentity, scope: str) -> bytes:
-    """Derive the signing key from the secret key and each part of the scope in turn."""
-
-    def derive(key: bytes, part: str) -> bytes:
-        return hmac.new(key, part.encode(), hashlib.sha256).digest()
-
-    return reduce(derive, scope.split("/"), b"AWS4" + identity.secret_access_key.reveal().encode())

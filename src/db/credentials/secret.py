@@ -1,6 +1,6 @@
 """The login from a secret that rotates: fetched at the first connect, kept, and fetched anew when it is refused or old.
 
-Decides nothing (db.credentials.stages does) and reaches nobody itself (db.credentials.sources do).
+Decides nothing (db.credentials.stages does) and reaches nobody itself (db.credentials.sources says who does).
 """
 
 import json
@@ -17,6 +17,7 @@ from db.credentials.identity import DEFAULT_DATABASE, DEFAULT_PORT, Credentials,
 from db.credentials.sources import Answer, Source
 from db.credentials.stages import CALLS_A_MINUTE, DAY_S, RETRY_S, Attempt, Known, Stage, Try, lifetime_s, next_step
 from db.deadline import Clock, Deadline
+from db.environment.endpoint import MAX_PORT
 from db.errors import SecretError
 from db.masking import Secret
 
@@ -24,7 +25,6 @@ FIELDS: Mapping[str, str] = MappingProxyType(
     {"username": "user", "password": "password", "host": "host", "port": "port", "dbname": "database"}
 )
 """From RDS's JSON keys to ours."""
-MAX_PORT = 65535
 MINUTE_S = 60.0
 REFRESH_TIMEOUT_S = 2.0
 """How long a fetch may take while an older version can still serve."""

@@ -1,0 +1,108 @@
+"""A secret from Secrets Manager's API, by one signed request: the SDK would cost a start a third of all that it loads.
+
+Where keys or endpoint are not the usual ones, it is the SDK that is asked.
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+"""
+
+import json
+import random
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from db.credentials.sdk import SdkSource
+from db.credentials.signature import Signer
+from db.credentials.sources import MISSING, Answer, answer_in
+from db.credentials.stages import Stage
+from db.deadline import Deadline
+from db.environment.endpoint import Endpoint, secrets_manager
+from db.environment.process import AwsIdentity, aws_identity
+from db.errors import SecretError
+
+SERVICE = "secretsmanager"
+HEADERS = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
+PASSING = frozenset({"RequestTimeoutException", "ThrottlingException", "TooManyRequestsException"})
+"""Errors after which it helps to ask again, besides those of the server (5xx) and of the way to it."""
+LONGEST_PAUSE_S = 1.0
+"""Between two attempts, with full jitter; and never more than a quarter of the time that is left."""
+
+
+class ApiSource:
+    """Secrets Manager, asked with the keys that Lambda has put into the environment."""
+
+    def __init__(self, secret_id: str) -> None:
+        self.secret_id = secret_id
+        self._sdk = SdkSource(secret_id)
+
+    def forget(self) -> None:
+        """Drop what the SDK keeps; keys that are in the environment are read for each question."""
+        self._sdk.forget()
+
+    def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:
+        """Ask the API, twice at most, within `within_s` seconds."""
+        identity = aws_identity()
+        endpoint = secrets_manager(identity.region) if identity else None
+        if identity is None or endpoint is None:
+            return self._sdk.fetch(stage, within_s, fresh=fresh)
+        found = _Question(self.secret_id, stage, identity, endpoint).answer(Deadline.after(within_s))
+        if isinstance(found, Answer):
+            return found
+        if found.code == MISSING and stage is not Stage.CURRENT:
+            return None
+        raise SecretError(f"secret {self.secret_id} cannot be read: {found.code}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why there is no answer."""
+
+    code: str
+    """The service's, or the kind of failure on the way to it; never a message."""
+    may_pass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Which version has a stage: who asks whom."""
+
+    secret_id: str
+    stage: Stage
+    identity: AwsIdentity
+    endpoint: Endpoint
+
+    def answer(self, deadline: Deadline) -> Answer | _Failure:
+        """Ask, and once more where that may help."""
+        found = self._ask(deadline.remaining_s() / 2)
+        if isinstance(found, _Failure) and found.may_pass:
+            time.sleep(random.SystemRandom().random() * min(LONGEST_PAUSE_S, deadline.remaining_s() / 4))
+            found = self._ask(max(0.1, deadline.remaining_s()))
+        return found
+
+    def _ask(self, within_s: float) -> Answer | _Failure:
+        from db.credentials.exchange import HTTPException, exchange  # noqa: PLC0415 - only where a secret is fetched
+
+        body = json.dumps({"SecretId": self.secret_id, "VersionStage": self.stage}).encode()
+        signer = Signer(self.identity, SERVICE, datetime.now(UTC))
+        headers = signer.signed({"host": self.endpoint.authority, **HEADERS}, body)
+        try:
+            return _read(*exchange(self.endpoint, "/", headers, body, within_s))
+        except (OSError, HTTPException) as error:
+            return _Failure(type(error).__name__, may_pass=True)
+
+
+def _read(status: int, text: bytes) -> Answer | _Failure:
+    """Read what the API says; raises nothing, so that no frame with it is kept.
+
+    https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    content = content if isinstance(content, dict) else {}
+    if status == HTTPStatus.OK:
+        return answer_in(content) or _Failure("it has no SecretString")
+    code = str(content.get("__type", "")).partition(":")[0].rpartition("#")[2]
+    may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in PASSING
+    return _Failure(code if code.isidentifier() else f"HTTP {status}", may_pass=may_pass)

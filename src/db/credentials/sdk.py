@@ -1,0 +1,75 @@
+"""Secrets Manager through the SDK, for where it takes the SDK to know whom to ask, or as whom.
+
+botocore alone: boto3 adds nothing to a client but a third of its import. Imported at the first need.
+"""
+
+import logging
+from typing import Any
+
+from db.credentials.sources import MISSING, Answer, answer_in
+from db.credentials.stages import Stage
+from db.errors import SecretError
+from db.masking import without_frames
+
+
+class SdkSource:
+    """Keys, region and endpoint from wherever the SDK finds them."""
+
+    def __init__(self, secret_id: str) -> None:
+        self.secret_id = secret_id
+        self._session: Any = None
+        """A session must not be used by two threads at once."""
+
+    def forget(self) -> None:
+        """Make a session anew at the next need."""
+        self._session = None
+
+    def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
+        """Ask the API, twice at most, within `within_s` seconds."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a third of a cold start's imports
+
+        cause: Exception | None = None
+        try:
+            content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
+        except (BotoCoreError, ClientError) as error:
+            code, cause = _code(error), without_frames(error)
+            if code == MISSING and stage is not Stage.CURRENT:
+                return None
+        except Exception as error:  # noqa: BLE001 - botocore's parsers meet junk, and put it into what they raise
+            code = type(error).__name__
+        else:
+            if answer := answer_in(content):
+                return answer
+            code, content = "it has no SecretString", None  # the frame of an error must not hold what it has instead
+        raise SecretError(f"secret {self.secret_id} cannot be read: {code}") from cause
+
+    def _client(self, within_s: float) -> Any:  # noqa: ANN401 - botocore makes its classes when it runs
+        """Return a client for one question: its time-outs are what is left now."""
+        from botocore import session  # noqa: PLC0415 - as above
+        from botocore.config import Config  # noqa: PLC0415 - as above
+
+        _quiet_sdk()
+        self._session = self._session or session.get_session()
+        wait_s = max(0.1, within_s / 2)
+        config = Config(
+            connect_timeout=min(wait_s, 1.0),
+            read_timeout=wait_s,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+        )
+        return self._session.create_client("secretsmanager", config=config)
+
+
+def _quiet_sdk() -> None:
+    """Keep botocore from logging what it sends and gets: at DEBUG that is our session token and the secret itself.
+
+    Lambda's log level DEBUG is every logger's. Who gives botocore's a level of its own has decided otherwise.
+    """
+    logger = logging.getLogger("botocore")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
+
+
+def _code(error: Exception) -> str:
+    """Return the service's error code, or the kind of failure on the way to it; never a message."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", type(error).__name__))

@@ -1,0 +1,68 @@
+"""Where Secrets Manager is reached, in the usual cases; the unusual ones are the SDK's to know. Asks nobody.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+https://docs.aws.amazon.com/general/latest/gr/asm.html
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from db.settings import ENVIRONMENT
+
+UNUSUAL = frozenset(
+    {
+        "AWS_CA_BUNDLE",
+        "AWS_CONFIG_FILE",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+        "AWS_PROFILE",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_USE_FIPS_ENDPOINT",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "REQUESTS_CA_BUNDLE",
+    }
+)
+"""Variables, in either case, by which the SDK goes elsewhere, or another way, or trusts others."""
+
+MAX_PORT = 65535
+_URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_REGION = re.compile(r"(?:us|us-gov|eu|ap|sa|ca|me|af|il|mx|(cn))-[a-z]+-[0-9]+")
+"""The regions of the public partitions; China's have a domain of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Whom to connect to."""
+
+    host: str
+    port: int | None = None
+    """None for the scheme's own."""
+    is_plain: bool = False
+    """Without TLS: only where a variable says http."""
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a request names them."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
+def secrets_manager(region: str, environ: Mapping[str, str] = ENVIRONMENT) -> Endpoint | None:
+    """Return the endpoint that a variable names, or the region's; None where it takes the SDK to know."""
+    if any(value and name.upper() in UNUSUAL for name, value in environ.items()):
+        return None
+    named = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL")
+    return _named(named) if named else _public(region)
+
+
+def _named(url: str) -> Endpoint | None:
+    found = _URL.fullmatch(url)
+    if not found or int(found[3] or 0) > MAX_PORT:
+        return None
+    return Endpoint(found[2], int(found[3]) if found[3] else None, is_plain=found[1].lower() == "http")
+
+
+def _public(region: str) -> Endpoint | None:
+    if not (found := _REGION.fullmatch(region)):
+        return None
+    return Endpoint(f"secretsmanager.{region}.amazonaws.com{'.cn' if found[1] else ''}")

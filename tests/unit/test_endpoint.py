@@ -1,0 +1,69 @@
+"""Where Secrets Manager is, against what AWS's own SDK says."""
+
+from typing import Any
+
+import botocore.session
+import pytest
+
+from db.environment.endpoint import UNUSUAL, Endpoint, secrets_manager
+
+PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
+NOBODY: Any = {"aws_access_key_id": "nobody", "aws_secret_access_key": "none"}
+
+
+def test_every_public_region_has_the_endpoint_that_the_sdk_knows() -> None:
+    """A region of AWS, of China or of GovCloud: the same host as botocore's."""
+    session = botocore.session.Session()
+    regions = [name for each in PARTITIONS for name in session.get_available_regions("secretsmanager", each)]
+    ours = {region: secrets_manager(region, {}) for region in regions}
+    assert len(ours) > 30
+    assert {region: f"https://{found.host}" for region, found in ours.items() if found} == {
+        region: session.create_client("secretsmanager", region, **NOBODY).meta.endpoint_url for region in regions
+    }
+
+
+@pytest.mark.parametrize("region", ["us-iso-east-1", "eu-isoe-west-1", "nowhere", "eu-central-1.evil.example", ""])
+def test_other_regions_are_the_sdks(region: str) -> None:
+    """A partition with a domain of its own, or no region at all."""
+    assert secrets_manager(region, {}) is None
+
+
+@pytest.mark.parametrize("name", sorted(UNUSUAL))
+def test_whatever_is_unusual_is_the_sdks(name: str) -> None:
+    """A proxy, another bundle of authorities, FIPS: in either case, and not where it is set to nothing."""
+    assert secrets_manager("eu-central-1", {name: "x"}) is None
+    assert secrets_manager("eu-central-1", {name.lower(): "x"}) is None
+    assert secrets_manager("eu-central-1", {name: ""}) is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:4566", Endpoint("127.0.0.1", 4566, is_plain=True)),
+        (
+            "https://vpce-0a-1b.secretsmanager.eu-central-1.vpce.amazonaws.com/",
+            Endpoint("vpce-0a-1b.secretsmanager.eu-central-1.vpce.amazonaws.com"),
+        ),
+        ("HTTPS://localhost:443", Endpoint("localhost", 443)),
+        ("https://localhost:65536", None),
+        ("https://user@localhost", None),
+        ("https://localhost/path", None),
+        ("ftp://localhost", None),
+        ("localhost", None),
+    ],
+)
+def test_an_endpoint_that_is_named_is_taken_as_it_stands(url: str, expected: Endpoint | None) -> None:
+    """TLS unless it says http; what is more than scheme, host and port is the SDK's."""
+    assert secrets_manager("eu-central-1", {"AWS_ENDPOINT_URL": url}) == expected
+
+
+def test_the_services_own_variable_comes_before_the_one_for_all() -> None:
+    """As the SDK has it."""
+    both = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://own", "AWS_ENDPOINT_URL": "http://all"}
+    assert secrets_manager("eu-central-1", both) == Endpoint("own")
+
+
+def test_a_port_belongs_to_what_a_request_names() -> None:
+    """The signature covers the Host, which must be what is sent."""
+    assert Endpoint("localhost").authority == "localhost"
+    assert Endpoint("localhost", 4566).authority == "localhost:4566"
