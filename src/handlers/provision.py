@@ -59,10 +59,10 @@ def _provision(given: object, remaining_ms: float) -> dict[str, Any]:
 
 def _examine(given: object, remaining_ms: float) -> dict[str, Any]:
     from handlers.environment import database, logger  # noqa: PLC0415 - wrong settings must be answered too
+    from provision.accounts import application_settings  # noqa: PLC0415 - as above
     from provision.doctor import examine  # noqa: PLC0415 - as above
     from provision.findings import worst  # noqa: PLC0415 - as above
     from provision.plan import read_plan  # noqa: PLC0415 - as above
-    from provision.provisioning import application_settings  # noqa: PLC0415 - as above
 
     plan = read_plan(given)
     findings = examine(application_settings(database.settings, plan), plan, remaining_ms)

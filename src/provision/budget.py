@@ -37,25 +37,31 @@ class Budget:
         return sum(share.connections for share in self.shares)
 
     @property
+    def application(self) -> int:
+        """Those of the functions that share the application's role."""
+        return sum(share.connections for share in self.shares if share.login == "application")
+
+    @property
     def fits(self) -> bool:
         """Whether every ceiling bears the fleet."""
         return all(self.left(ceiling) >= 0 for ceiling in self.ceilings)
 
     def needed(self, ceiling: Ceiling) -> int:
         """Return how many slots `ceiling` must have."""
-        return self.fleet + (self.headroom if ceiling.is_shared else 0)
+        return self.fleet + self.headroom if ceiling.is_shared else self.application
 
     def left(self, ceiling: Ceiling) -> int:
         """Return how many slots are to spare; below 0 is how many are missing."""
         return ceiling.slots - self.needed(ceiling)
 
     def role_limit(self, usable: int) -> int:
-        """Return the CONNECTION LIMIT that suits a role on a server of `usable` slots: never those left to others.
+        """Return the CONNECTION LIMIT that suits the application on a server of `usable` slots: never those of others.
 
         Where there is no ceiling, because a pooler shares its connections out, it is all the rest.
         """
-        rest = max(1, self.fleet, usable - self.headroom)
-        return min(rest, math.ceil(self.fleet * ROOM)) if self.ceilings else rest
+        others = self.fleet - self.application + self.headroom
+        rest = max(1, self.application, usable - others)
+        return min(rest, math.ceil(self.application * ROOM)) if self.ceilings else rest
 
     def rows(self) -> list[tuple[str, str, int]]:
         """Return the sum line by line: for what, how it is reckoned, how many."""

@@ -14,6 +14,7 @@ from db import (
 from db.protocol.peer import Peer
 from db.protocol.server_errors import DisconnectedError
 from db.settings import Mode
+from provision import monitoring
 from provision.budget import Budget
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
 from provision.findings import Finding, failure, ok, warning
@@ -196,6 +197,31 @@ def of_migrations(revision: str | None, pending: list[str] | None) -> Finding:
     if pending:
         return failure("migrations", f"at {revision or 'nothing'}; pending: {', '.join(pending)}", PROVISION)
     return ok("migrations", f"at {revision}, nothing pending")
+
+
+# --- the monitor ---
+
+
+def of_monitor(name: str | None, facts: Facts) -> Finding:
+    """Say whether the monitor can do its work: see, end, and look also where every slot is taken."""
+    if name is None:
+        says = "the monitor logs in as the application: it sees that role only, and no slot is kept for it"
+        return warning("monitor", says, "give it a login: MonitorSecretId in the plan, MonitorSecretArn of the stack")
+    if facts.monitor is None:
+        return failure("monitor", f"the monitor's role {name} is not there", PROVISION)
+    if lacks := monitoring.missing(facts.server, facts.monitor):
+        purposes = ", ".join(monitoring.RIGHTS[right] for right in lacks)
+        return warning("monitor", f"{name} cannot {purposes}", f"grant {', '.join(lacks)} to {name}")
+    return _of_reserved_slots(name, facts.server)
+
+
+def _of_reserved_slots(name: str, server: ServerFacts) -> Finding:
+    reserved = server.settings.get("reserved_connections")
+    if reserved == "0":
+        says = f"no slot is reserved for {name}: it sees a full server only where the headroom is left"
+        return warning("monitor", says, "set reserved_connections = 2, and restart the server")
+    slot = f"one of {reserved} reserved slots" if reserved else "the headroom: only superusers have reserved slots"
+    return ok("monitor", f"{name} sees and ends what it must, and on a full server it has {slot}")
 
 
 def all_of(facts: Facts) -> list[Finding]:

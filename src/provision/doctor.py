@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 import migrations
-from db import Database, DatabaseSettings, SlotwiseError
+from db import Database, DatabaseSettings, Deadline, SlotwiseError
 from db.protocol.peer import Peer, peer_of
 from db.protocol.riders import Rider
 from db.statements.riding import riding
 from provision import checks
+from provision.accounts import Applicant, monitor_settings
 from provision.facts import Facts, ask
 from provision.findings import Finding, ok
 from provision.plan import Plan
@@ -24,6 +25,8 @@ from provision.rotation import of_rotation, rotation_of
 from provision.sql import identifier
 
 Clock = Callable[[], float]
+SECRET_S = 5.0
+"""How long the monitor's secret is waited for."""
 
 
 def examine(
@@ -46,12 +49,15 @@ class _Examination:
     def __init__(self, settings: DatabaseSettings, plan: Plan | None, now: Clock = time.time) -> None:
         self._settings, self._plan, self._now = settings, plan, now
         self._revision: str | None = None
+        self._monitor: str | None = None
+        self._monitor_refused: SlotwiseError | None = None
 
     def of_secret(self) -> Finding:
         secret_id = self._settings.secret_id
         return of_rotation(rotation_of(secret_id) if secret_id else None, self._now())
 
     def of_database(self, remaining_ms: float) -> list[Finding]:
+        self._learn_the_monitors_name()
         database = Database(self._settings)
         with database.invocation(remaining_ms), database.autocommit() as connection:
             began = self._now()
@@ -66,7 +72,7 @@ class _Examination:
         schema = self._plan.schema_name if self._plan else "public"
         statement = f"select version_num from {identifier(schema)}.alembic_version"  # noqa: S608 - quoted
         with riding(connection, Rider(statement, self._deliver)):
-            return ask(connection, role=None, schema=schema)
+            return ask(connection, role=None, schema=schema, monitor=self._monitor)
 
     def _deliver(self, row: Sequence[Any] | None) -> None:
         self._revision = str(row[0]) if row else None
@@ -78,6 +84,20 @@ class _Examination:
         ]
 
     def _of_plan(self, facts: Facts) -> list[Finding]:
-        budget = budget_of(self._plan, facts) if self._plan else None
-        pending = migrations.pending(self._revision)
-        return [checks.of_migrations(self._revision, pending), checks.of_budget(budget)]
+        migrated = checks.of_migrations(self._revision, migrations.pending(self._revision))
+        if self._plan is None:
+            return [migrated, checks.of_budget(None)]
+        return [migrated, self._of_monitor(facts), checks.of_budget(budget_of(self._plan, facts))]
+
+    def _learn_the_monitors_name(self) -> None:
+        """Read it in the monitor's secret, where the plan says that it has one."""
+        settings = monitor_settings(self._settings, self._plan) if self._plan else None
+        try:
+            self._monitor = Applicant(settings, Deadline.after(SECRET_S)).role if settings else None
+        except SlotwiseError as error:
+            self._monitor_refused = error
+
+    def _of_monitor(self, facts: Facts) -> Finding:
+        if self._monitor_refused:
+            return replace(checks.of_refusal(self._monitor_refused), check="monitor")
+        return checks.of_monitor(self._monitor, facts)

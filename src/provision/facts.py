@@ -1,4 +1,4 @@
-"""What the server says about itself, one role and one schema: asked in one statement, and so in one flight.
+"""What the server says about itself, its roles and one schema: asked in one statement, and so in one flight.
 
 Any role may ask. Knows nothing of what is wanted.
 """
@@ -13,7 +13,8 @@ from db.fleet.sample import UNKNOWN
 
 _STATEMENT = f"""
 with asked as (
-  select coalesce(cast(:role as text), session_user) as role, cast(:schema as text) as schema
+  select coalesce(cast(:role as text), session_user) as role, cast(:monitor as text) as monitor,
+    cast(:schema as text) as schema
 ), role as (
   select pg_roles.* from pg_roles, asked where rolname = asked.role
 ), namespace as (
@@ -21,6 +22,18 @@ with asked as (
 ), backend as (
   select pg_stat_get_backend_userid(id) as role
   from pg_stat_get_backend_idset() as id where pg_stat_get_backend_dbid(id) <> 0
+), described as (
+  select rolname, json_build_object(
+    'name', rolname, 'login', rolcanlogin, 'superuser', rolsuper, 'createdb', rolcreatedb,
+    'createrole', rolcreaterole, 'replication', rolreplication, 'bypassrls', rolbypassrls, 'limit', rolconnlimit,
+    'used', (select count(*) from backend where backend.role = pg_roles.oid),
+    'member_of', (select coalesce(json_agg(granted.rolname), '[]') from pg_auth_members
+      join pg_roles as granted on granted.oid = roleid where member = pg_roles.oid),
+    'settings', (select coalesce(json_agg(setting order by setdatabase), '[]') from (
+      select unnest(setconfig) as setting, setdatabase from pg_db_role_setting
+      where setrole = pg_roles.oid
+        and setdatabase in (0, (select oid from pg_database where datname = current_database()))) as set)
+  ) as facts from pg_roles, asked where rolname in (asked.role, asked.monitor)
 ), tables as (
   select pg_class.oid, relname, relkind, relowner from pg_class join namespace on relnamespace = namespace.oid
   where relkind in ('r', 'p', 'S')
@@ -41,20 +54,15 @@ select json_build_object(
     'used', (select count(*) from backend),
     'database_limit', {UNKNOWN.database_slots},
     'has_rds_iam', to_regrole('rds_iam') is not null,
+    'predefined', (select json_object_agg(predefined.rolname, pg_has_role(predefined.oid, 'member with admin option')
+        or (current_setting('server_version_num')::int < 160000 and mine.rolcreaterole))
+      from pg_roles as predefined, pg_roles as mine
+      where left(predefined.rolname, 3) = 'pg_' and mine.rolname = session_user),
     'settings', (select json_object_agg(name, setting) from pg_settings where name in (
       'password_encryption', 'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
-      'client_connection_check_interval', 'tcp_keepalives_idle')))),
-  'role', (select json_build_object(
-    'name', rolname, 'login', rolcanlogin, 'superuser', rolsuper, 'createdb', rolcreatedb,
-    'createrole', rolcreaterole, 'replication', rolreplication, 'bypassrls', rolbypassrls, 'limit', rolconnlimit,
-    'used', (select count(*) from backend where backend.role = role.oid),
-    'member_of', (select coalesce(json_agg(granted.rolname), '[]') from pg_auth_members
-      join pg_roles as granted on granted.oid = roleid where member = role.oid),
-    'settings', (select coalesce(json_agg(setting order by setdatabase), '[]') from (
-      select unnest(setconfig) as setting, setdatabase from pg_db_role_setting
-      where setrole = role.oid
-        and setdatabase in (0, (select oid from pg_database where datname = current_database()))) as set)
-  ) from role),
+      'client_connection_check_interval', 'tcp_keepalives_idle', 'reserved_connections')))),
+  'role', (select facts from described where rolname = asked.role),
+  'monitor', (select facts from described where rolname = asked.monitor),
   'schema', (select json_build_object(
     'name', nspname, 'owned', pg_has_role(session_user, nspowner, 'usage'),
     'usage', has_schema_privilege(role.oid, namespace.oid, 'usage'),
@@ -91,6 +99,8 @@ class ServerFacts:
     used: int
     database_limit: int | None
     has_rds_iam: bool
+    predefined: Mapping[str, bool]
+    """The server's predefined roles, and whether who asks may grant them."""
     settings: Mapping[str, str]
 
 
@@ -134,22 +144,31 @@ class Facts:
     server: ServerFacts
     role: RoleFacts | None
     schema: SchemaFacts | None
+    monitor: RoleFacts | None = None
 
 
-def ask(connection: Connection, *, role: str | None, schema: str) -> Facts:
-    """Ask about `role` (None: who is logged in) and `schema`, in one flight."""
-    found = connection.execute(text(_STATEMENT), {"role": role, "schema": schema}).scalar_one()
+def ask(connection: Connection, *, role: str | None, schema: str, monitor: str | None = None) -> Facts:
+    """Ask about `role` (None: who is logged in), the monitor's role and `schema`, in one flight."""
+    asked = {"role": role, "monitor": monitor, "schema": schema}
+    found = connection.execute(text(_STATEMENT), asked).scalar_one()
     return read(found)
 
 
 def read(found: Mapping[str, Any]) -> Facts:
     """Read what the statement returns."""
-    role, schema = found["role"], found["schema"]
+    schema = found["schema"]
     return Facts(
         server=ServerFacts(**found["server"]),
-        role=role and RoleFacts(**{**role, "member_of": frozenset(role["member_of"]), "settings": _pairs(role)}),
+        role=_role(found["role"]),
         schema=schema and SchemaFacts(**_schema(schema)),
+        monitor=_role(found["monitor"]),
     )
+
+
+def _role(role: Mapping[str, Any] | None) -> RoleFacts | None:
+    if role is None:
+        return None
+    return RoleFacts(**{**role, "member_of": frozenset(role["member_of"]), "settings": _pairs(role)})
 
 
 def _pairs(role: Mapping[str, Any]) -> dict[str, str]:

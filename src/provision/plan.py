@@ -3,7 +3,7 @@
 CloudFormation makes a text of every number and truth value; they are read as what they say.
 """
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_pascal
@@ -28,6 +28,8 @@ class Share(Wanted):
     """Processes of an environment that have a Database each."""
     pool_size: int = Field(default=1, ge=0)
     """Its DB_POOL_SIZE; 0 opens one connection at a time."""
+    login: Literal["application", "own"] = "application"
+    """Whose it is: one of its own does not count against the application's role."""
 
     @property
     def connections(self) -> int:
@@ -44,6 +46,9 @@ class Plan(Wanted):
     """The application's role, which logs in by IAM."""
     application_host: str = ""
     """Where the application connects to, where that is not the secret's host: a proxy, a pooler."""
+    monitor_secret_id: str = ""
+    """The same of the monitor, which logs in as the application where neither this nor `monitor_user` is given."""
+    monitor_user: str = ""
     schema_name: str = Field(default="public", min_length=1)
     """Where the tables are."""
     mode: Mode = Mode.DIRECT
@@ -60,10 +65,17 @@ class Plan(Wanted):
     idle_session_timeout_s: float = Field(default=600, ge=0)
     """For sessions that nobody gave a lease; 0 for no limit. Not set behind a pooler, whose sessions idle."""
 
+    @property
+    def has_monitor(self) -> bool:
+        """Whether the monitor has a login of its own."""
+        return bool(self.monitor_secret_id or self.monitor_user)
+
     @model_validator(mode="after")
     def _one_login(self) -> Self:
         if bool(self.application_secret_id) == bool(self.application_user):
             raise ValueError("exactly one of ApplicationSecretId and ApplicationUser says who the application is")
+        if self.monitor_secret_id and self.monitor_user:
+            raise ValueError("one of MonitorSecretId and MonitorUser says who the monitor is")
         return self
 
 

@@ -3,7 +3,7 @@
 Every step may be done again; two that come at once do it one after the other. Knows nothing of CloudFormation.
 """
 
-import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -11,14 +11,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 import migrations
-from db import Database, DatabaseSettings, Deadline, FixedCredentials, Login, SaturatedError, SlotwiseError, sqlstate
-from db.credentials.api import ApiSource
-from db.credentials.secret import login_in
-from db.credentials.stages import Stage
+from db import Database, DatabaseSettings, Deadline, sqlstate
 from db.errors import error_for
-from db.protocol.scram import verifier
 from db.settings import Mode
-from provision import role
+from provision import monitoring, role
+from provision.accounts import Account, Applicant, application_settings, monitor_settings
 from provision.budget import Budget, Ceiling
 from provision.errors import BudgetExceededError, refused
 from provision.facts import Facts, ask
@@ -26,7 +23,6 @@ from provision.plan import Plan
 from provision.role import Application, Step
 from provision.sql import identifier
 
-SALT_BYTES = 16
 WAKING_S = 60.0
 """How long a server is waited for: Aurora that sleeps takes half a minute to wake up."""
 
@@ -63,98 +59,67 @@ def provision(owner: DatabaseSettings, plan: Plan, remaining_ms: float) -> Repor
     Raises ProvisionError where plan, role or server are wrong, SlotwiseError where the database cannot be had.
     """
     deadline = Deadline.after(remaining_ms / 1000)
-    applicant = Applicant(owner, plan, deadline)
+    application = Applicant(application_settings(owner, plan), deadline)
+    settings = monitor_settings(owner, plan)
+    monitor = Applicant(settings, deadline) if settings else None
     patient = max(owner.connect_timeout_s, WAKING_S)
-    name = owner.name or applicant.database
+    name = owner.name or application.database
     database = Database(replace(owner, name=name, pool_size=0, connect_timeout_s=patient))
     with database.invocation(remaining_ms):
-        with database.autocommit() as connection:  # wakes a server that sleeps, before the application is tried
+        with database.autocommit() as connection:  # wakes a server that sleeps, before the others are tried
             connection.execute(text("select 1"))
-        password = applicant.verifier_to_set()
-        return database.run_transaction(lambda connection: _Work(connection, plan, applicant.role, password).done())
-
-
-class Applicant:
-    """The application, as it will log in."""
-
-    def __init__(self, owner: DatabaseSettings, plan: Plan, deadline: Deadline) -> None:
-        """Fetch the secret, where there is one."""
-        self.settings = application_settings(owner, plan)
-        self._deadline = deadline
-        self._secret = ApiSource(self.settings.secret_id) if self.settings.secret_id else None
-        self._login = self._login_of(Stage.CURRENT)
-        self.role = self._login.user if self._login else plan.application_user
-        self.database = self._login.database if self._login else None
-
-    def _login_of(self, stage: Stage) -> Login | None:
-        """Return the login that the secret has at `stage`; None where it has none, or there is no secret."""
-        if self._secret is None:
-            return None
-        within_s = self._deadline.require(f"read secret {self._secret.secret_id}")
-        answer = self._secret.fetch(stage, within_s)
-        return login_in(self._secret.secret_id, answer, self.settings.overrides()) if answer else None
-
-    def verifier_to_set(self) -> str | None:
-        """Return the password's verifier; None where the role logs in already, or by IAM.
-
-        What works is left alone: a rotation may be under way, and the password before it must not be put back.
-        """
-        if self._login is None or self._logs_in(self._login) or self._logs_in(self._login_of(Stage.PENDING)):
-            return None
-        return verifier(self._login.password.reveal(), secrets.token_bytes(SALT_BYTES))
-
-    def _logs_in(self, login: Login | None) -> bool:
-        if login is None:
-            return False
-        database = Database(self.settings, credentials=FixedCredentials(login))
-        try:
-            with database.invocation(1000 * self._deadline.remaining_s()), database.autocommit() as connection:
-                connection.execute(text("select 1"))
-        except SaturatedError:
-            return True  # the password comes before the slots
-        except SlotwiseError:
-            return False
-        return True
-
-
-def application_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings:
-    """Return the settings with which the application logs in, where `owner` logs in with his."""
-    return replace(
-        owner,
-        secret_id=plan.application_secret_id or None,
-        iam_user=plan.application_user or None,
-        url=None,
-        host=plan.application_host or owner.host,
-        mode=plan.mode,
-        pool_size=0,
-        slot_wait_s=0.0,
-    )
+        accounts = application.account(), monitor.account() if monitor else None
+        return database.run_transaction(lambda connection: _Work(connection, plan, *accounts).done())
 
 
 class _Work:
     """One transaction's work."""
 
-    def __init__(self, connection: Connection, plan: Plan, name: str, password: str | None) -> None:
-        self._connection, self._plan, self._password = connection, plan, password
+    def __init__(self, connection: Connection, plan: Plan, application: Account, monitor: Account | None) -> None:
+        self._connection, self._plan, self._application, self._monitor = connection, plan, application, monitor
         migrations.lock(connection)
-        self._facts = ask(connection, role=name, schema=plan.schema_name)
-        self._wanted = wanted(plan, name, self._facts)
+        watcher = monitor.role if monitor else None
+        self._facts = ask(connection, role=application.role, schema=plan.schema_name, monitor=watcher)
+        self._wanted = wanted(plan, application.role, self._facts)
         budget = budget_of(plan, self._facts)
-        self._report = Report(role=name, connection_limit=self._wanted.limit, revision=None, budget=str(budget))
+        limit = self._wanted.limit
+        self._report = Report(role=application.role, connection_limit=limit, revision=None, budget=str(budget))
         require_budget(budget)
 
     def done(self) -> Report:
-        role.require_suitable(self._facts, self._wanted.role)
-        for step in role.login_steps(self._facts, self._wanted, self._password):
-            self._do(step)
-            self._report.changes.append(step.name)
+        self._require_suitable_roles()
+        self._change(role.login_steps(self._facts.server, self._facts.role, self._wanted, self._application.verifier))
         for step in role.schema_steps(self._facts, self._wanted):
             self._do(step)
         self._migrate()
         tables, sequences = self._own()
         for step in role.grant_steps(self._facts, self._wanted, tables, sequences):
             self._do(step)
+        if self._monitor:
+            self._let_in(self._monitor)
         return self._report
+
+    def _require_suitable_roles(self) -> None:
+        server, facts = self._facts.server, self._facts
+        role.require_suitable(server, facts.role, self._application.role)
+        role.require_no_owner(facts.schema, self._application.role)
+        if self._monitor:
+            role.require_suitable(server, facts.monitor, self._monitor.role)
+            monitoring.require_another(self._monitor.role, self._application.role)
+
+    def _let_in(self, monitor: Account) -> None:
+        """Make the monitor's role, with those of its rights that may be granted; the others are told."""
+        server, there = self._facts.server, self._facts.monitor
+        wanted = monitoring.wanted(server, monitor.role, by_iam=bool(self._plan.monitor_user))
+        self._change(role.login_steps(server, there, wanted, monitor.verifier), "monitor: ")
+        self._change(monitoring.right_steps(server, there, monitor.role), "monitor: ")
+        self._do(role.connect_step(server, wanted))
+        self._report.warnings += monitoring.refusals(server, there, monitor.role)
+
+    def _change(self, steps: Iterable[Step], whose: str = "") -> None:
+        for step in steps:
+            self._do(step)
+            self._report.changes.append(whose + step.name)
 
     def _do(self, step: Step) -> None:
         try:

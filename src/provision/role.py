@@ -1,4 +1,4 @@
-"""Which statements make the application's role what it should be: pure, from what is there and what is wanted.
+"""Which statements make a role what it should be: pure, from what is there and what is wanted.
 
 As whoever creates roles on RDS may run them: not a superuser, so no attribute is named that only one may name.
 https://www.postgresql.org/docs/current/sql-createrole.html
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from provision.errors import RoleRefusedError
-from provision.facts import Facts, RoleFacts, ServerFacts
+from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
 from provision.sql import identifier, literal
 
 IAM = "rds_iam"
@@ -21,15 +21,21 @@ TOO_MUCH = ("superuser", "createrole", "createdb", "replication", "bypassrls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
-    """The application's role as it should be."""
+class LoginRole:
+    """A role that logs in, as it should be."""
 
     role: str
-    schema: str
     limit: int
     settings: Mapping[str, str]
     """What its sessions in this database begin with."""
     by_iam: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application(LoginRole):
+    """The application's role."""
+
+    schema: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +46,33 @@ class Step:
     sql: str = field(repr=False)
 
 
-def require_suitable(facts: Facts, role: str) -> None:
-    """Raise RoleRefusedError where `role` is, or has, what no application may."""
-    if role == facts.server.user:
-        raise RoleRefusedError(f"{role} provisions and owns the tables: give the application a role of its own")
-    if facts.role and (powers := [power for power in TOO_MUCH if getattr(facts.role, power)]):
-        raise RoleRefusedError(f"role {role} is {' and '.join(powers)}: alter it, or name another")
-    if facts.schema and role != facts.server.user and facts.schema.owns:
-        raise RoleRefusedError(
-            f"role {role} owns {', '.join(sorted(facts.schema.owns))}: reassign that to another role"
-        )
+def require_suitable(server: ServerFacts, role: RoleFacts | None, name: str) -> None:
+    """Raise RoleRefusedError where the role `name` is, or has, what only an administrator's may."""
+    if name == server.user:
+        raise RoleRefusedError(f"{name} provisions and owns the tables: give who uses them a role of its own")
+    if role and (powers := [power for power in TOO_MUCH if getattr(role, power)]):
+        raise RoleRefusedError(f"role {name} is {' and '.join(powers)}: alter it, or name another")
 
 
-def login_steps(facts: Facts, wanted: Application, verifier: str | None) -> Iterator[Step]:
+def require_no_owner(schema: SchemaFacts | None, name: str) -> None:
+    """Raise RoleRefusedError where the role `name`, of which `schema` tells, owns tables."""
+    if schema and schema.owns:
+        raise RoleRefusedError(f"role {name} owns {', '.join(sorted(schema.owns))}: reassign that to another role")
+
+
+def login_steps(server: ServerFacts, role: RoleFacts | None, wanted: LoginRole, verifier: str | None) -> Iterator[Step]:
     """Yield what makes the role able to log in; `verifier` is its password's, None where that is right already."""
-    name, role = identifier(wanted.role), facts.role
+    name = identifier(wanted.role)
     password = f" password {literal(verifier)}" if verifier else ""
     if role is None:
         yield Step("create the role", f"create role {name} login connection limit {wanted.limit}{password}")
     else:
         yield from _corrections(role, wanted, password)
-    yield from _iam_steps(facts, wanted)
-    yield from _setting_steps(facts, wanted)
+    yield from _iam_steps(server, role, wanted)
+    yield from _setting_steps(server, role, wanted)
 
 
-def _corrections(role: RoleFacts, wanted: Application, password: str) -> Iterator[Step]:
+def _corrections(role: RoleFacts, wanted: LoginRole, password: str) -> Iterator[Step]:
     name = identifier(wanted.role)
     if not role.login:
         yield Step("let the role log in", f"alter role {name} login")
@@ -74,23 +82,29 @@ def _corrections(role: RoleFacts, wanted: Application, password: str) -> Iterato
         yield Step("set the password", f"alter role {name}{password}")
 
 
-def _iam_steps(facts: Facts, wanted: Application) -> Iterator[Step]:
-    has = bool(facts.role) and IAM in (facts.role.member_of if facts.role else ())
-    if wanted.by_iam and not facts.server.has_rds_iam:
-        raise RoleRefusedError("the application logs in by IAM, and the server has no role rds_iam: enable IAM there")
+def _iam_steps(server: ServerFacts, role: RoleFacts | None, wanted: LoginRole) -> Iterator[Step]:
+    has = role is not None and IAM in role.member_of
+    if wanted.by_iam and not server.has_rds_iam:
+        raise RoleRefusedError(f"{wanted.role} logs in by IAM, and the server has no role rds_iam: enable IAM there")
     if wanted.by_iam and not has:
         yield Step("let the role log in by IAM", f"grant {IAM} to {identifier(wanted.role)}")
     if has and not wanted.by_iam:
         yield Step("let the role log in by password", f"revoke {IAM} from {identifier(wanted.role)}")
 
 
-def _setting_steps(facts: Facts, wanted: Application) -> Iterator[Step]:
-    where = f"alter role {identifier(wanted.role)} in database {identifier(facts.server.database)}"
-    there = facts.role.settings if facts.role else {}
+def _setting_steps(server: ServerFacts, role: RoleFacts | None, wanted: LoginRole) -> Iterator[Step]:
+    where = f"alter role {identifier(wanted.role)} in database {identifier(server.database)}"
+    there = role.settings if role else {}
     for setting, value in wanted.settings.items():
         if there.get(setting) not in {value, value.strip('"')}:  # the server drops the quotes that a name does not need
             quoted = value if setting == "search_path" else literal(value)
             yield Step(f"set {setting}", f"{where} set {setting} = {quoted}")
+
+
+def connect_step(server: ServerFacts, wanted: LoginRole) -> Step:
+    """Return what lets the role into the database."""
+    database = identifier(server.database)
+    return Step("let the role connect", f"grant connect on database {database} to {identifier(wanted.role)}")
 
 
 def schema_steps(facts: Facts, wanted: Application) -> Iterator[Step]:
@@ -103,7 +117,7 @@ def schema_steps(facts: Facts, wanted: Application) -> Iterator[Step]:
 def grant_steps(facts: Facts, wanted: Application, tables: list[str], sequences: list[str]) -> Iterator[Step]:
     """Yield what lets the role work in the schema and change nothing of it; `tables` are the migrations' own."""
     role, schema = identifier(wanted.role), identifier(wanted.schema)
-    yield Step("let the role connect", f"grant connect on database {identifier(facts.server.database)} to {role}")
+    yield connect_step(facts.server, wanted)
     if facts.schema and facts.schema.create and facts.schema.owned:
         # before PostgreSQL 15 everybody might create in `public` (CVE-2018-1058)
         yield Step("keep others from creating in the schema", f"revoke create on schema {schema} from public, {role}")
@@ -132,7 +146,7 @@ def _all(schema: str, names: list[str]) -> str:
 def session_settings(
     server: ServerFacts, *, schema: str, statement_s: float, in_transaction_s: float, idle_s: float
 ) -> dict[str, str]:
-    """Return what the application's sessions begin with, where they do not say otherwise themselves."""
+    """Return what a role's sessions begin with, where they do not say otherwise themselves."""
     settings = {
         "search_path": identifier(schema),
         "statement_timeout": f"{statement_s * 1000:.0f}",

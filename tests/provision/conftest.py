@@ -15,21 +15,23 @@ from psycopg import sql
 
 import migrations
 from db import DatabaseSettings, Tls
+from local.binaries import knows, postgres_bin
 from local.postgres import PostgresServer
 from local.secrets_manager import SecretsManager
+from provision.monitoring import RIGHTS
 from provision.plan import Plan, read_plan
 from provision.provisioning import Report, provision
 from tests.faults.tls import Authority
 from tests.integration.conftest import forget_environment
 
 MASTER = "master"
-PASSWORD = secrets.token_urlsafe()
 SETTINGS = {
     "max_connections": "30",
     "superuser_reserved_connections": "3",
     "log_min_messages": "log",
     "log_statement": "all",
 }
+RESERVED = {"max_connections": "32", "reserved_connections": "2"}
 REMAINING_MS = 20_000.0
 STEPS = migrations.pending(None) or []
 HEAD = STEPS[-1]
@@ -44,18 +46,26 @@ def manager() -> Iterator[SecretsManager]:
         yield started
 
 
+def started(folder: Path, binaries: Path) -> Iterator[PostgresServer]:
+    """Run a server with 27 usable slots and a master who is no superuser and may do what RDS's may."""
+    settings = SETTINGS | (RESERVED if knows(binaries, "reserved_connections") else {})
+    wanted = PostgresServer(folder / "data", secrets.token_urlsafe(), settings=settings, binaries=binaries)
+    wanted.certificate = Authority(folder).certificate("localhost") if wanted.has_tls else None
+    with wanted as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute("set log_statement = none")  # else the password is in the server's log
+            admin.execute(f"create role {MASTER} login createdb createrole password '{server.password}'")
+            admin.execute("create role rds_iam")
+            known = admin.execute("select rolname from pg_roles where rolname = any(%s)", [["rds_iam", *RIGHTS]])
+            for (right,) in known.fetchall():
+                admin.execute(f"grant {right} to {MASTER} with admin option")
+        yield server
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A server with 27 usable slots and a master who is no superuser."""
-    folder = tmp_path_factory.mktemp("rds")
-    wanted = PostgresServer(folder / "data", PASSWORD, settings=SETTINGS)
-    wanted.certificate = Authority(folder).certificate("localhost") if wanted.has_tls else None
-    with wanted as started:
-        with psycopg.connect(started.url(), autocommit=True) as admin:
-            admin.execute(f"create role {MASTER} login createdb createrole password '{PASSWORD}'")
-            admin.execute("create role rds_iam")
-            admin.execute(f"grant rds_iam to {MASTER} with admin option")
-        yield started
+    """One for all."""
+    yield from started(tmp_path_factory.mktemp("rds"), postgres_bin())
 
 
 @dataclass
@@ -69,9 +79,21 @@ class Site:
 
     def __post_init__(self) -> None:
         self.role = f"{self.name}_app"
-        with self.connect(MASTER, PASSWORD, "postgres") as master:
+        self.monitor = f"{self.name}_monitor"
+        with self.connect(MASTER, self.server.password, "postgres") as master:
             master.execute(sql.SQL("create database {}").format(sql.Identifier(self.name)))
         self.keep_secret()
+        self.keep_monitors_secret()
+
+    def keep_monitors_secret(self, **changes: object) -> None:
+        """Put the monitor's login into its own."""
+        login = {
+            "username": self.monitor,
+            "password": self.server.password,
+            "host": "127.0.0.1",
+            "port": self.server.port,
+        }
+        self.manager.put(f"{self.name}/monitor", json.dumps({**login, "dbname": self.name, **changes}))
 
     def keep_secret(self, **changes: object) -> None:
         """Put the application's login into its secret."""
@@ -89,10 +111,10 @@ class Site:
         )
 
     def as_master(self) -> psycopg.Connection:
-        return self.connect(MASTER, PASSWORD)
+        return self.connect(MASTER, self.server.password)
 
     def as_superuser(self) -> psycopg.Connection:
-        return self.connect("postgres", PASSWORD)
+        return self.connect("postgres", self.server.password)
 
     def as_application(self) -> psycopg.Connection:
         return self.connect(self.role, self.password)
@@ -100,22 +122,24 @@ class Site:
     def wish(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Return a plan as CloudFormation sends it, numbers as texts."""
         functions = [{"Function": "records", "Environments": "8", "PoolSize": "1"}]
-        return {"ApplicationSecretId": f"{self.name}/app", "Functions": functions, **changes}
+        logins = {"ApplicationSecretId": f"{self.name}/app", "MonitorSecretId": f"{self.name}/monitor"}
+        return {**logins, "Functions": functions, **changes}
 
     def plan(self, **changes: Any) -> Plan:  # noqa: ANN401 - JSON
         return read_plan(self.wish(**changes))
 
     def owner(self, **settings: Any) -> DatabaseSettings:  # noqa: ANN401 - the test names the fields
-        url = self.server.url(MASTER, PASSWORD, self.name)
+        url = self.server.url(MASTER, self.server.password, self.name)
         return DatabaseSettings(**{"url": url, "tls": Tls.INSECURE_LOCAL_ONLY, **settings})
 
     def provision(self, **changes: Any) -> Report:  # noqa: ANN401 - JSON
         return provision(self.owner(), self.plan(**changes), REMAINING_MS)
 
     def drop(self) -> None:
-        with self.connect("postgres", PASSWORD, "postgres") as admin:
+        with self.connect("postgres", self.server.password, "postgres") as admin:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
-            admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(self.role)))
+            for role in (self.role, self.monitor):
+                admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -148,7 +172,10 @@ def function(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
     def load(**variables: str) -> ModuleType:
         forget_environment()
-        usual = {"DATABASE_URL": site.server.url(MASTER, PASSWORD, site.name), "DB_TLS": "insecure-local-only"}
+        usual = {
+            "DATABASE_URL": site.server.url(MASTER, site.server.password, site.name),
+            "DB_TLS": "insecure-local-only",
+        }
         for name, value in {**usual, **variables}.items():
             monkeypatch.setenv(name, value)
         import handlers.provision

@@ -18,9 +18,9 @@ from db import DatabaseSettings, Tls
 from db.settings import Mode
 from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
+from provision.accounts import application_settings
 from provision.doctor import examine
 from provision.findings import Finding, Level
-from provision.provisioning import application_settings
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.tls import Authority, TlsFront
 from tests.provision.conftest import HEAD, STEPS, Site
@@ -28,7 +28,7 @@ from tests.provision.conftest import HEAD, STEPS, Site
 FLIGHTS = 5
 CHECKS = [
     *("rotation", "login", "certificate", "pooler", "clock", "server", "passwords", "role", "privileges"),
-    *("limit", "slots", "time-outs", "migrations", "budget"),
+    *("limit", "slots", "time-outs", "migrations", "monitor", "budget"),
 ]
 
 

@@ -67,6 +67,15 @@ def test_the_roles_limit_leaves_room_and_leaves_the_headroom(environments: int, 
     assert Budget([share(environments)], 5, [SERVER]).role_limit(usable) == limit
 
 
+def test_a_login_of_its_own_does_not_count_against_the_applications() -> None:
+    """Once, where all slots are counted; and the application's limit leaves it room as it does to the headroom."""
+    own = Share(function="monitor", environments=3, login="own")
+    budget = Budget([share(8), own], 5, [SERVER, Ceiling("the role", 8, is_shared=False)])
+    assert (budget.fleet, budget.needed(SERVER), budget.fits) == (11, 16, True)
+    assert budget.role_limit(27) == 12
+    assert budget.role_limit(17) == 9
+
+
 def test_behind_a_pooler_the_role_may_have_the_rest() -> None:
     """The pooler shares out; nobody but the server limits it."""
     assert Budget([share(500)], 5, []).role_limit(1000) == 995
@@ -83,6 +92,10 @@ def test_behind_a_pooler_the_role_may_have_the_rest() -> None:
             "Functions.0.Environments",
         ),
         ({"Functions": [{"Function": "f", "Environments": "1"}]}, "exactly one of ApplicationSecretId and"),
+        (
+            {"Functions": [F], "ApplicationUser": "u", "MonitorUser": "m", "MonitorSecretId": "s"},
+            "one of MonitorSecretId",
+        ),
         ({"Functions": [{"Function": "f", "Environments": "1"}], "Poolsize": "1"}, "Poolsize: Extra inputs"),
     ],
 )

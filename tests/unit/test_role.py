@@ -6,7 +6,7 @@ import pytest
 
 from provision.errors import RoleRefusedError
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
-from provision.role import Application, login_steps, require_suitable, schema_steps, session_settings
+from provision.role import Application, login_steps, require_no_owner, require_suitable, schema_steps, session_settings
 from provision.sql import identifier, literal
 
 SERVER = ServerFacts(
@@ -24,6 +24,7 @@ SERVER = ServerFacts(
     used=1,
     database_limit=None,
     has_rds_iam=True,
+    predefined={"pg_monitor": True, "pg_signal_backend": True, "pg_use_reserved_connections": True},
     settings={},
 )
 WANTED = Application(role="app", schema="public", limit=10, settings={"statement_timeout": "60000"})
@@ -52,40 +53,40 @@ def facts(role: RoleFacts | None, schema: SchemaFacts | None = None) -> Facts:
 )
 def test_only_what_differs_is_changed(role: RoleFacts, verifier: str | None, statements: list[str]) -> None:
     """Each difference has its one statement, and what is right has none."""
-    assert [step.sql for step in login_steps(facts(role), WANTED, verifier)] == statements
+    assert [step.sql for step in login_steps(SERVER, role, WANTED, verifier)] == statements
 
 
 def test_a_role_that_is_missing_is_created_at_once() -> None:
     """Login, limit and verifier in one statement: nobody ever sees it half made."""
-    first, *rest = login_steps(facts(None), WANTED, VERIFIER)
+    first, *rest = login_steps(SERVER, None, WANTED, VERIFIER)
     assert first.sql == f"create role \"app\" login connection limit 10 password '{VERIFIER}'"
     assert [step.name for step in rest] == ["set statement_timeout"]
 
 
 def test_a_step_shows_no_statement() -> None:
     """A verifier is not for logs."""
-    assert VERIFIER not in repr(list(login_steps(facts(None), WANTED, VERIFIER)))
+    assert VERIFIER not in repr(list(login_steps(SERVER, None, WANTED, VERIFIER)))
 
 
 def test_iam_where_the_server_has_none_is_refused() -> None:
     """The role rds_iam is there only on RDS with IAM authentication."""
-    without = replace(facts(AS_WANTED), server=replace(SERVER, has_rds_iam=False))
+    without = replace(SERVER, has_rds_iam=False)
     with pytest.raises(RoleRefusedError, match="rds_iam"):
-        list(login_steps(without, replace(WANTED, by_iam=True), None))
+        list(login_steps(without, AS_WANTED, replace(WANTED, by_iam=True), None))
 
 
 @pytest.mark.parametrize("power", ["superuser", "createrole", "createdb", "replication", "bypassrls"])
 def test_a_role_with_powers_is_refused(power: str) -> None:
     """What only an administrator may, no application may."""
     with pytest.raises(RoleRefusedError, match=power):
-        require_suitable(facts(replace(AS_WANTED, **{power: True})), "app")  # type: ignore[arg-type]  # by name
+        require_suitable(SERVER, replace(AS_WANTED, **{power: True}), "app")  # type: ignore[arg-type]  # by name
 
 
 def test_a_role_that_owns_tables_is_refused() -> None:
     """Who owns a table can drop it."""
     schema = SchemaFacts(name="public", owns=frozenset({"records"}))
     with pytest.raises(RoleRefusedError, match="owns records"):
-        require_suitable(facts(AS_WANTED, schema), "app")
+        require_no_owner(schema, "app")
 
 
 def test_a_schema_that_is_there_is_not_made() -> None:
