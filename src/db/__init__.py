@@ -32,6 +32,7 @@ from db.errors import (
 from db.failures import sqlstate
 from db.masking import Secret
 from db.observation import Borrow, LeakedBorrow, Observer, Pin, PoolState, Repeat, Slots, SlowStatement
+from db.rehearsal import Work
 from db.settings import DatabaseSettings, Tls
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "Tls",
     "UnavailableError",
     "UnreachableError",
+    "Work",
     "is_local",
     "shown_function",
     "sqlstate",

@@ -1,6 +1,6 @@
 """Database: lends connections, takes them back, and says what happened. Built outside the handler, used inside."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -24,6 +24,7 @@ from db.recovery.abandoned import Abandoned
 from db.recovery.lasting import LastingConnection
 from db.recovery.reach import reach
 from db.recovery.retry import repeat, wait_for_work_s
+from db.rehearsal import Work, rehearse
 from db.settings import DatabaseSettings, Mode, Switch
 from db.statements.comment import comment
 from db.statements.slow import plan_of, warn_of_pins, watch
@@ -177,6 +178,11 @@ class Database:
         """Do ahead what the first borrow would do, up to connecting; raise SecretError or ConfigurationError."""
         _ = self.engine
         self._connector.prepare(deadline)
+
+    def rehearse(self, works: Iterable[Work]) -> None:
+        """Compile ahead the statement that each of `works` begins with when it is run; ask nobody."""
+        for work in works:
+            rehearse(self.engine, work)
 
     def forget(self) -> None:
         """Close every idle connection, and forget secrets, keys, and what was seen of the fleet."""

@@ -6,14 +6,14 @@ right end the start with ConfigurationError, which names the variable.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from db import Database, DatabaseSettings
+from db import Database, DatabaseSettings, Work
 from db.environment.lifecycle import Lifecycle
 from db.environment.process import lambda_process, trace_header
 from handlers.invocation import route_of, tags
@@ -36,8 +36,10 @@ lifecycle = Lifecycle(database, lambda_process(), at_end=telemetry.flush)
 lifecycle.begin()
 
 
-def entry_point(handler: Handler) -> Handler:
+def entry_point(handler: Handler, rehearsals: Iterable[Work] = ()) -> Handler:
     """Make `handler` a Lambda function: logged, measured, and bounded by the time that the invocation has.
+
+    INIT compiles the statements of `rehearsals`: it has the whole processor, an invocation its share.
 
     Lambda itself traces it (`Tracing: Active`), and the logger says the trace's id: X-Ray's SDK would add one
     subsegment around the handler, for fifty modules at each cold start.
@@ -54,5 +56,5 @@ def entry_point(handler: Handler) -> Handler:
 
     measured: Handler = metrics.log_metrics(invoke)
     logged: Handler = logger.inject_lambda_context(measured, clear_state=True)
-    lifecycle.ready()
+    lifecycle.ready(rehearsals)
     return logged

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from handlers.environment import database, entry_point, logger
 from handlers.http import Api, allow_only
@@ -21,11 +21,15 @@ def health() -> dict[str, Any]:
     """
     began = time.monotonic()
     with database.autocommit() as connection:
-        connection.execute(text("select 1"))
+        _ask(connection)
     answered_ms = round((time.monotonic() - began) * 1000, 3)
     return {"status": "ok", "answered_ms": answered_ms, "pool": asdict(database.pool_state())}
 
 
+def _ask(connection: Connection) -> None:
+    connection.execute(text("select 1"))
+
+
 allow_only(router, "/health", "GET")
 
-handler = entry_point(Api(router, logger, validated=False))
+handler = entry_point(Api(router, logger, validated=False), [_ask])

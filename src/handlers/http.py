@@ -28,7 +28,8 @@ class Api:
     def __init__(self, router: Router, logger: Logger, *, validated: bool) -> None:
         """Serve `router`, which has its routes; `validated` checks requests and answers, and costs pydantic.
 
-        What the deployed kind of API needs is built at once: INIT has the whole processor, an invocation its share.
+        What the deployed kind of API needs is built at once, validators included: INIT has the whole processor, an
+        invocation its share.
         """
         self._router = router
         self._logger = logger
@@ -69,6 +70,8 @@ class Api:
         )
         resolver.include_router(self._router)
         resolver.exception_handler(Exception)(self._refuse)
+        if self._validated:
+            _build_validators(resolver)
         if self._validated and is_local():
             _serve_documentation(resolver)
         return resolver
@@ -82,6 +85,13 @@ class Api:
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._logger.error("request failed", status=problem.status, **record_of(error))
         return problem
+
+
+def _build_validators(resolver: ApiGatewayResolver) -> None:
+    """Build what validates requests and answers of each route, as the first request of a route would."""
+    for route in resolver._static_routes + resolver._dynamic_routes:  # noqa: SLF001 - a test counts what is built later
+        if route.include_in_schema:
+            _ = route.dependant
 
 
 def _outside_resolver(problem: Problem) -> dict[str, Any]:

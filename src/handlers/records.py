@@ -117,4 +117,4 @@ allow_only(router, "/records", "GET", "POST")
 allow_only(router, "/records/batch", "POST")
 allow_only(router, "/records/<record_id>", "DELETE", "GET", "PUT")
 
-handler = entry_point(Api(router, logger, validated=True))
+handler = entry_point(Api(router, logger, validated=True), records.REHEARSALS)

@@ -12,12 +12,14 @@ from records.errors import (
     StaleVersionError,
 )
 from records.idempotency import KEY_MAX_LENGTH, claim, keep
+from records.rehearsals import REHEARSALS
 from records.statements import Draft, Key, Page, Record, create, create_many, delete, get, list_page, replace
 from records.table import NAME_MAX_LENGTH, metadata, records
 
 __all__ = [
     "KEY_MAX_LENGTH",
     "NAME_MAX_LENGTH",
+    "REHEARSALS",
     "Draft",
     "DuplicateNameError",
     "Key",

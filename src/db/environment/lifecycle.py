@@ -12,7 +12,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from db.database import Database
@@ -20,6 +20,7 @@ from db.deadline import Deadline
 from db.environment.extension_api import register
 from db.environment.process import LambdaProcess
 from db.errors import SlotwiseError
+from db.rehearsal import Work
 from db.settings import AtInit
 
 PREPARE_TIMEOUT_S = 3.0
@@ -53,11 +54,14 @@ class Lifecycle:
             self._preparing = threading.Thread(target=self._look_up, name="slotwise-prepare", daemon=True)
             self._preparing.start()
 
-    def ready(self) -> None:
-        """End INIT: wait for what is being prepared, then connect where the settings say so.
+    def ready(self, rehearsals: Iterable[Work] = ()) -> None:
+        """End INIT: compile statements while the secret is on its way, wait for it, connect where the settings say so.
 
-        Raises nothing where secret or database are away: the first borrow tries again and says what is wrong.
+        Raises nothing: where secret or database are away, or a statement is wrong, its first use says so.
         """
+        if self._process.runtime_api is not None and self._settings.at_init is not AtInit.NOTHING:
+            with suppress(Exception):
+                self._database.rehearse(rehearsals)
         if self._preparing is not None:
             self._preparing.join(PREPARE_TIMEOUT_S)
             self._preparing = None
