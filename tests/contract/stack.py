@@ -61,9 +61,12 @@ def routes() -> dict[str, str]:
 
 
 def variables() -> dict[str, Any]:
-    """Return the environment variables of all functions, with the parameters' defaults where they refer to one."""
-    given = dict(template()["Globals"]["Function"]["Environment"]["Variables"])
-    for function in functions().values():
+    """Return the environment variables of all functions, with the parameters' defaults where they refer to one.
+
+    Where one has a value of its own, the value is that of the others.
+    """
+    given: dict[str, Any] = {}
+    for function in (*functions().values(), template()["Globals"]["Function"]):
         given.update(function.get("Environment", {}).get("Variables", {}))
     return {name: _default(value) for name, value in given.items()}
 

@@ -15,34 +15,52 @@ NETWORK = [
     "ec2:UnassignPrivateIpAddresses",
 ]
 SECRET = {"Fn::If": ["MakesDatabase", {"Ref": "ApplicationSecret"}, {"Ref": "DatabaseSecretArn"}]}
+MONITORS_SECRET = {
+    "Fn::If": [
+        "MakesDatabase",
+        {"Ref": "MonitorSecret"},
+        {"Fn::If": ["MonitorSecretGiven", {"Ref": "MonitorSecretArn"}, {"Ref": "DatabaseSecretArn"}]},
+    ]
+}
 CANNOT_BE_NARROWED = {"AttachToTheSubnets", "KeepThemFromTheCode", "SendTraces"}
 """Statements about "*", because AWS defines no resource for their actions."""
 
 
-def _statements(policy: str = "DatabaseAccess") -> dict[str, dict[str, Any]]:
+def _statements(policy: str) -> dict[str, dict[str, Any]]:
     document = resources("AWS::IAM::ManagedPolicy")[policy]["PolicyDocument"]
     return {statement["Sid"]: statement for statement in document["Statement"]}
 
 
 def test_the_functions_read_one_secret_and_no_other() -> None:
     """The one that is given, or the stack's own, to the letter."""
-    read = _statements()["ReadTheSecret"]
+    (read,) = _statements("ApplicationLogin").values()
     assert read["Action"] == "secretsmanager:GetSecretValue"
     assert read["Resource"] == SECRET
 
 
-@pytest.mark.parametrize("policy", ["KeyAccess", "ProxyKeyAccess"])
-def test_the_secrets_key_opens_that_secret_only(policy: str) -> None:
+def test_the_monitor_reads_its_own_secret_and_no_other() -> None:
+    """Only where it is given no login of its own is that the application's."""
+    _, own = _roles("lambda.amazonaws.com")["MonitorRole"]["Policies"]
+    (read,) = own["PolicyDocument"]["Statement"]
+    assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", MONITORS_SECRET)
+    assert resources("AWS::IAM::ManagedPolicy")["MonitorKeyAccess"]["Roles"] == [{"Ref": "MonitorRole"}]
+
+
+@pytest.mark.parametrize(
+    ("policy", "secret"), [("KeyAccess", SECRET), ("ProxyKeyAccess", SECRET), ("MonitorKeyAccess", MONITORS_SECRET)]
+)
+def test_the_secrets_key_opens_that_secret_only(policy: str, secret: object) -> None:
     """Through Secrets Manager, and for nothing else that the key encrypts."""
     (decrypt,) = _statements(policy).values()
     assert decrypt["Action"] == "kms:Decrypt"
     assert decrypt["Resource"] == {"Ref": "DatabaseKeyArn"}
-    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == SECRET
+    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == secret
 
 
 def test_the_network_is_lambdas_and_not_the_codes() -> None:
     """What the service needs to attach a function, the function itself is denied."""
-    allowed, denied = _statements()["AttachToTheSubnets"], _statements()["KeepThemFromTheCode"]
+    statements = _statements("FunctionAccess")
+    allowed, denied = statements["AttachToTheSubnets"], statements["KeepThemFromTheCode"]
     assert allowed["Action"] == denied["Action"] == NETWORK
     assert denied["Effect"] == "Deny"
     assert "lambda:SourceFunctionArn" in denied["Condition"]["ArnLike"]
@@ -50,12 +68,13 @@ def test_the_network_is_lambdas_and_not_the_codes() -> None:
 
 def test_nothing_else_is_allowed() -> None:
     """No statement more, and "*" only where AWS leaves no choice."""
-    assert set(_statements()) == {"ReadTheSecret"} | CANNOT_BE_NARROWED
-    keys = {"KeyAccess", "ProvisionKeyAccess", "ProxyKeyAccess"}
-    assert set(resources("AWS::IAM::ManagedPolicy")) == {"DatabaseAccess", *keys}
-    for sid, statement in _statements().items():
-        assert (statement["Resource"] == "*") == (sid in CANNOT_BE_NARROWED)
-        assert "*" not in str(statement["Action"])
+    keys = {"KeyAccess", "MonitorKeyAccess", "ProvisionKeyAccess", "ProxyKeyAccess"}
+    assert set(resources("AWS::IAM::ManagedPolicy")) == {"ApplicationLogin", "FunctionAccess", *keys}
+    assert set(_statements("FunctionAccess")) == CANNOT_BE_NARROWED
+    for policy in resources("AWS::IAM::ManagedPolicy"):
+        for sid, statement in _statements(policy).items():
+            assert (statement["Resource"] == "*") == (sid in CANNOT_BE_NARROWED)
+            assert "*" not in str(statement["Action"])
 
 
 def _roles(service: str) -> dict[str, dict[str, Any]]:
@@ -74,27 +93,33 @@ def test_only_two_services_can_be_our_roles() -> None:
 
 
 def test_a_functions_role_adds_its_own_log_and_nothing_more() -> None:
-    """Each function writes to its own log group; one has another policy, which has a test of its own."""
+    """Each function writes to its own log group; two have another policy, which has a test of its own."""
+    more = {"ProvisionRole": ["provision"], "MonitorRole": ["own-login"]}
     for name, role in _roles("lambda.amazonaws.com").items():
         own, *others = role["Policies"]
         (statement,) = own["PolicyDocument"]["Statement"]
         assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
         assert statement["Resource"] == {"Fn::GetAtt": [name.replace("Role", "LogGroup"), "Arn"]}
-        assert role["ManagedPolicyArns"] == [{"Ref": "DatabaseAccess"}]
-        assert [policy["PolicyName"] for policy in others] == (["provision"] if name == "ProvisionRole" else [])
+        login = [] if name == "MonitorRole" else [{"Ref": "ApplicationLogin"}]
+        assert role["ManagedPolicyArns"] == [{"Ref": "FunctionAccess"}, *login]
+        assert [policy["PolicyName"] for policy in others] == more.get(name, [])
 
 
 def test_the_administrators_login_is_provisions_alone() -> None:
-    """It reads that secret, and of the application's it may also ask when it rotates."""
+    """It reads that secret and those whose roles it makes; of the application's it may also ask when it rotates."""
     _, own = _roles("lambda.amazonaws.com")["ProvisionRole"]["Policies"]
     read, describe = own["PolicyDocument"]["Statement"]
     made = {"Fn::GetAtt": ["Database", "MasterUserSecret.SecretArn"]}
     administrator = {"Fn::If": ["HasAdministrator", {"Ref": "AdministratorSecretArn"}, made]}
-    assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", administrator)
+    assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", [administrator, MONITORS_SECRET])
     assert (describe["Action"], describe["Resource"]) == ("secretsmanager:DescribeSecret", SECRET)
     (decrypt,) = _statements("ProvisionKeyAccess").values()
     assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", {"Ref": "DatabaseKeyArn"})
-    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == [SECRET, administrator]
+    assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == [
+        SECRET,
+        MONITORS_SECRET,
+        administrator,
+    ]
 
 
 def test_the_proxy_reads_the_functions_secret_and_no_other() -> None:

@@ -69,4 +69,5 @@ def test_the_guide_names_parameters_and_alarms_that_exist() -> None:
     set_there = set(re.findall(r"\b([A-Z][a-z]+(?:[A-Z][a-z]+)+)(?==)", guide)) | set(
         re.findall(r"`([A-Z]\w+)`", guide)
     )
-    assert set_there <= set(template()["Parameters"]) | set(template()["Outputs"]) | {"AllAtOnce"}
+    named = (*template()["Parameters"], *template()["Outputs"], *template()["Resources"])
+    assert set_there <= {*named, "AllAtOnce"}

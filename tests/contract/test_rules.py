@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from tests.contract.stack import template
-from tests.stacks.combinations import ADMINISTRATOR, COMBINATIONS, GIVEN_DATABASE, GIVEN_NETWORK
+from tests.stacks.combinations import ADMINISTRATOR, COMBINATIONS, GIVEN_DATABASE, GIVEN_NETWORK, MONITOR
 
 REFUSED = [
     ({**GIVEN_DATABASE, "VpcId": ""}, "VpcId must say where that database is"),
     ({**GIVEN_DATABASE, "SecurityGroupIds": ""}, "SecurityGroupIds must be groups which that database lets in"),
     ({"DatabaseName": ""}, "DatabaseName must be its name"),
     ({"AdministratorSecretArn": ADMINISTRATOR}, "leave AdministratorSecretArn empty"),
+    ({"MonitorSecretArn": MONITOR}, "leave MonitorSecretArn empty"),
     ({**GIVEN_NETWORK, "SecurityGroupIds": "sg-0a1b2c3d"}, "leave SecurityGroupIds empty"),
     ({"VpcId": "vpc-0a1b2c3d"}, "SubnetIds must be two or more"),
     ({"ConnectionMode": "pooler"}, "DatabaseHost must be the pooler's"),

@@ -121,7 +121,9 @@ def test_a_function_answers_before_api_gateway_gives_up() -> None:
 def test_the_monitor_ends_only_what_no_function_of_the_stack_can_still_be_at() -> None:
     """The schedule names the functions that lend from the same database, and waits for longer than any of them runs."""
     event = functions()["MonitorFunction"]["Events"]["EachMinute"]["Properties"]
-    watch = Watch.model_validate_json(event["Input"]["Fn::Sub"])
+    text, values = event["Input"]["Fn::Sub"]
+    assert values["Role"]["Fn::If"] == ["Provisions", {"Fn::Sub": '"${Schema.Role}"'}, "null"]
+    watch = Watch.model_validate_json(text.replace("${Role}", '"slotwise"'))
     others = {"MonitorFunction", "ProvisionFunction"}  # the one that looks, and the one with a login of its own
     watched = {name: each for name, each in functions().items() if name not in others}
     assert set(watch.functions) == {each["FunctionName"]["Fn::Sub"] for each in watched.values()}
@@ -160,14 +162,18 @@ def test_every_parameter_is_explained_and_in_a_group() -> None:
 def test_the_plan_names_every_function_with_its_share() -> None:
     """The budget that a deployment is held to is that of the functions which it deploys."""
     plan = template()["Resources"]["Schema"]["Properties"]["Plan"]
-    shares = {share["Function"]: share for share in plan["Functions"]}
+    shares, logins = {share["Function"]: share for share in plan["Functions"]}, {}
     for function in functions().values():
         share = shares.pop(function["FunctionName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"))
         assert share["Environments"] == function["ReservedConcurrentExecutions"]
-        assert share["PoolSize"] == {"Ref": "PoolSize"}
+        own = function.get("Environment", {}).get("Variables", {}).get("DB_POOL_SIZE")
+        assert share["PoolSize"] == ({"Ref": "PoolSize"} if own is None else int(own))
+        logins[share["Function"]] = share.get("Login", "application")
     assert not shares
+    its_own = {"Fn::If": ["MonitorHasLogin", "own", "application"]}
+    assert logins == {"records": "application", "health": "application", "monitor": its_own, "provision": "own"}
     known = dict.fromkeys(plan, "given") | {"Mode": "direct", "Headroom": 5}
-    functions_ = [{**share, "Environments": 1, "PoolSize": 1} for share in plan["Functions"]]
+    functions_ = [{**share, "Environments": 1, "PoolSize": 1, "Login": "own"} for share in plan["Functions"]]
     assert read_plan({**known, "Functions": functions_}).functions
 
 

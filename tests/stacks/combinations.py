@@ -10,6 +10,7 @@ GIVEN_DATABASE = {
     "DatabaseClusterId": "given",
 }
 ADMINISTRATOR = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:administrator-GhIjKl"
+MONITOR = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:monitor-MnOpQr"
 KEY = {"DatabaseKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"}
 
 COMBINATIONS = MappingProxyType(
@@ -20,6 +21,7 @@ COMBINATIONS = MappingProxyType(
             **GIVEN_DATABASE,
             **KEY,
             "AdministratorSecretArn": ADMINISTRATOR,
+            "MonitorSecretArn": MONITOR,
             "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
             "SecretsExtensionArn": "arn:aws:lambda:eu-central-1:123456789012:layer:AWS-Parameters-and-Secrets:1",
         },

@@ -50,12 +50,22 @@ def test_a_deployed_function_can_read_what_it_is_told(name: str, deployed: Stack
     """Its variables, references and conditions resolved, are settings that it takes and that mean what was wanted."""
     wanted = COMBINATIONS[name]
     host = "Proxy.Endpoint" if wanted.get("ConnectionMode") == "proxy" else wanted.get("DatabaseHost")
-    for logical_id in ("RecordsFunction", "HealthFunction", "MonitorFunction"):
+    for logical_id in ("RecordsFunction", "HealthFunction"):
         settings = _told(deployed["AWS::Lambda::Function"][logical_id])
         assert str(settings.secret_id).endswith(wanted.get("DatabaseSecretArn", ":ApplicationSecretAttachment"))
         assert settings.mode is (Mode.POOLER if "ConnectionMode" in wanted else Mode.DIRECT)
         assert settings.pool_size == int(wanted.get("PoolSize", "1"))
         assert settings.host == host
+
+
+def test_the_monitor_goes_to_the_server_itself_with_a_login_of_its_own(name: str, deployed: Stack) -> None:
+    """Past the proxy or the pooler, with its own secret; with the application's only where it is given none."""
+    wanted = COMBINATIONS[name]
+    settings = _told(deployed["AWS::Lambda::Function"]["MonitorFunction"])
+    given = wanted.get("MonitorSecretArn", wanted.get("DatabaseSecretArn", ":MonitorSecretAttachment"))
+    assert str(settings.secret_id).endswith(given)
+    assert (settings.mode, settings.pool_size) == (Mode.DIRECT, 0)
+    assert settings.host == (None if "DatabaseSecretArn" in wanted else "Database.Endpoint.Address")
 
 
 def test_the_database_is_provisioned_by_its_administrator(name: str, deployed: Stack) -> None:
@@ -84,10 +94,10 @@ def test_a_function_is_in_the_network_that_was_asked_for(name: str, deployed: St
 def test_every_policy_is_one_that_iam_takes(name: str, deployed: Stack) -> None:
     """Moto checks the documents as IAM does; who has no key gets no right to one."""
     policies = set(deployed["AWS::IAM::ManagedPolicy"])
-    keyed = {"KeyAccess"} if "DatabaseKeyArn" in COMBINATIONS[name] else set()
+    keyed = {"KeyAccess", "MonitorKeyAccess"} if "DatabaseKeyArn" in COMBINATIONS[name] else set()
     keyed |= {"ProvisionKeyAccess"} if keyed and "ProvisionFunction" in deployed["AWS::Lambda::Function"] else set()
     proxied = {"ProxyKeyAccess"} if keyed and COMBINATIONS[name].get("ConnectionMode") == "proxy" else set()
-    assert policies == {"DatabaseAccess"} | keyed | proxied
+    assert policies == {"ApplicationLogin", "FunctionAccess"} | keyed | proxied
 
 
 def test_the_dashboard_is_one_that_cloudwatch_takes(deployed: Stack) -> None:

@@ -30,9 +30,9 @@ def test_the_sum_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--slots", "20", "--parameter", "RecordsConcurrency=20", "PoolSize=2"])
     shown = " ".join(capsys.readouterr().out.split())
     assert "slotwise-records 20 x 1 x 2 40" in shown
-    assert "slotwise-provision 1 x 1 x 2 2" in shown
-    assert "headroom left to others 5 needed 53" in shown
-    assert "53 connections, and the server has 20 usable slots: 33 too many" in shown
+    assert "slotwise-provision 1 x 1 x 1 1" in shown
+    assert "headroom left to others 5 needed 51" in shown
+    assert "51 connections, and the server has 20 usable slots: 31 too many" in shown
 
 
 def test_another_template_is_read_where_it_is(tmp_path: Path) -> None:
