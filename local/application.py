@@ -1,6 +1,6 @@
-"""What the functions find at the server: a role, a database with the schema, a secret with the login.
+"""What a deployment finds: a server with an empty database, its administrator, and secrets with everybody's logins.
 
-Knows nothing of Lambda.
+The roles of application and monitor, and the schema, are made by the provision function. Knows nothing of Lambda.
 """
 
 import json
@@ -9,16 +9,26 @@ import ssl
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pg8000.native
 import trustme
 
-import migrations
-from db import Database, DatabaseSettings, Tls
+from db import Tls
 from local.postgres import PostgresServer
+from provision.monitoring import RIGHTS
 
-ROLE = "slotwise"
-SECRET_ID = "slotwise/database"  # noqa: S105 - its name
+DATABASE = "slotwise"
+APPLICATIONS_SECRET, MONITORS_SECRET = "slotwise/database", "slotwise/monitor"
+ADMINISTRATORS_SECRET = "slotwise/administrator"  # noqa: S105 - its name
+ROLES = MappingProxyType(
+    {
+        APPLICATIONS_SECRET: "slotwise",
+        MONITORS_SECRET: "slotwise_monitor",
+        ADMINISTRATORS_SECRET: "slotwise_admin",
+    }
+)
+"""Who logs in, by the name of the secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,9 @@ class Application:
 
     server: PostgresServer
     certificates: Certificates | None
-    password: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    _passwords: dict[str, str] = field(
+        default_factory=lambda: {role: secrets.token_urlsafe() for role in ROLES.values()}, repr=False
+    )
 
     @property
     def tls_variables(self) -> dict[str, str]:
@@ -55,29 +67,28 @@ class Application:
             return {"DB_TLS": Tls.INSECURE_LOCAL_ONLY}
         return {"DB_TLS": Tls.VERIFY_FULL, "DB_TLS_CA": self.certificates.authority.read_text()}
 
-    def secret(self) -> str:
-        """Return the login as RDS would keep it.
+    def logins(self) -> dict[str, str]:
+        """Return every login by its secret's name, as RDS would keep it.
 
         https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
         """
-        login = {"username": ROLE, "password": self.password, "host": "127.0.0.1", "port": self.server.port}
-        return json.dumps({"engine": "postgres", **login, "dbname": ROLE})
+        return {secret_id: self._secret(role) for secret_id, role in ROLES.items()}
+
+    def _secret(self, role: str) -> str:
+        login = {"username": role, "password": self._passwords[role], "host": "127.0.0.1", "port": self.server.port}
+        return json.dumps({"engine": "postgres", **login, "dbname": DATABASE})
 
     def create(self) -> None:
-        """Create role and database, as an administrator would: with a driver of their own, and no part of `db`."""
+        """Create database and administrator as RDS does: no superuser, who may hand on the rights of a monitor."""
         authority = ssl.create_default_context(cafile=self.certificates.authority) if self.certificates else False
-        server = self.server
-        administrator = pg8000.native.Connection(
+        server, administrator = self.server, ROLES[ADMINISTRATORS_SECRET]
+        superuser = pg8000.native.Connection(
             "postgres", host="127.0.0.1", port=server.port, password=server.password, ssl_context=authority
         )
-        with closing(administrator):
-            administrator.run(f"create role {ROLE} login password '{self.password}'")
-            administrator.run(f"create database {ROLE} owner {ROLE}")
-
-    def migrate(self) -> None:
-        """Bring the schema up to date."""
-        with closing(self._database(self.server.url(ROLE, self.password, ROLE))) as database:
-            migrations.upgrade(database.engine)
-
-    def _database(self, url: str) -> Database:
-        return Database(DatabaseSettings.from_env({"DATABASE_URL": url, "DB_POOL_SIZE": "0", **self.tls_variables}))
+        with closing(superuser):
+            password = self._passwords[administrator]
+            superuser.run(f"create role {administrator} login createdb createrole password '{password}'")
+            superuser.run(f"create database {DATABASE} owner {administrator}")
+            known = superuser.run("select rolname from pg_roles where rolname = any(:rights)", rights=list(RIGHTS))
+            for (right,) in known:
+                superuser.run(f"grant {right} to {administrator} with admin option")

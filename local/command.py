@@ -12,8 +12,8 @@ from types import FrameType
 
 from rich.console import Console
 
-from db import SlotwiseError
 from local.binaries import PostgresNotFoundError
+from local.cloudformation import ResourceFailedError
 from local.containers import open_to_containers
 from local.environment import EnvironmentStartError, Invocation
 from local.postgres import PostgresStartError
@@ -30,7 +30,7 @@ REFUSALS = (
     PortTakenError,
     PostgresNotFoundError,
     PostgresStartError,
-    SlotwiseError,
+    ResourceFailedError,
 )
 """What can be wrong with the machine; each says it in a sentence."""
 INTERRUPTED = 130

@@ -7,20 +7,39 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from local.application import SECRET_ID, Application, Certificates
+from local.application import (
+    ADMINISTRATORS_SECRET,
+    APPLICATIONS_SECRET,
+    MONITORS_SECRET,
+    Application,
+    Certificates,
+)
+from local.binaries import knows
+from local.cloudformation import create
 from local.environment import Configuration, Invocation
 from local.function import LambdaFunction
 from local.gateway import Gateway
 from local.guardian import Guardian
 from local.postgres import PostgresServer
 from local.rie import rie_program
+from local.samples import samples
 from local.secrets_manager import SecretsManager
 from local.serving import Server, require_free
 from local.template import Route, Template
 
 LOCAL_ROUTES = (Route("GET", "/docs", "RecordsFunction"), Route("GET", "/openapi.json", "RecordsFunction"))
 """What the function serves on a developer's machine only, and the template therefore does not know."""
+
+LOGINS = {
+    "MonitorFunction": {"DB_SECRET_ID": MONITORS_SECRET},
+    "ProvisionFunction": {"DB_SECRET_ID": ADMINISTRATORS_SECRET},
+}
+"""The variables of those that do not log in as the application."""
+
+RESERVED = {"reserved_connections": "2"}
+"""Slots for the monitor, where PostgreSQL can reserve some: from 16 on."""
 
 Step = Callable[[str], AbstractContextManager[object]]
 """Told what is about to be done; its block is left when that is done."""
@@ -69,13 +88,14 @@ def running(
             application = stack.enter_context(_database(folder, guardian))
         with step("Secrets Manager"):
             manager = stack.enter_context(loading.result())
-            manager.put(SECRET_ID, application.secret())
-        with step("the schema"):
-            application.migrate()
+            for secret_id, text in application.logins().items():
+                manager.put(secret_id, text)
         variables = variables_for(application, manager)
         functions = _functions(variables, folder, guardian, on_invocation)
         for function in functions.values():
             stack.enter_context(function)
+        with step("roles, rights and schema"):
+            create(functions["ProvisionFunction"], "Schema", {"Plan": plan()})
         gateway = stack.enter_context(closing(Gateway([*Template().routes(), *LOCAL_ROUTES], functions)))
         yield Stack(
             server=application.server,
@@ -90,6 +110,7 @@ def running(
 @contextmanager
 def _database(folder: Path, guardian: Guardian) -> Iterator[Application]:
     server = PostgresServer(folder / "postgres", secrets.token_urlsafe())
+    server.settings = RESERVED if knows(server.binaries, *RESERVED) else {}
     certificates = Certificates.issue(folder) if server.has_tls else None
     server.certificate = certificates.server if certificates else None
     guardian.cluster(server.directory)
@@ -99,11 +120,17 @@ def _database(folder: Path, guardian: Guardian) -> Iterator[Application]:
         yield application
 
 
+def plan() -> dict[str, Any]:
+    """Return what is wanted of the database: the sample event's plan."""
+    (found,) = (sample.event["Plan"] for sample in samples() if sample.name == "provision/by-hand")
+    return dict(found)
+
+
 def variables_for(application: Application, manager: SecretsManager) -> dict[str, str]:
     """Return what the functions must be told; over TLS also the marks that only Lambda sets."""
     marks = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}
     return {
-        "DB_SECRET_ID": SECRET_ID,
+        "DB_SECRET_ID": APPLICATIONS_SECRET,
         **application.tls_variables,
         **manager.variables(),
         **(marks if application.certificates else {}),
@@ -114,7 +141,9 @@ def _functions(
     variables: dict[str, str], folder: Path, guardian: Guardian, on_invocation: Callable[[str, Invocation], None]
 ) -> dict[str, LambdaFunction]:
     return {
-        name: LambdaFunction(with_variables(configuration, variables), folder, guardian, on_invocation)
+        name: LambdaFunction(
+            with_variables(configuration, variables | LOGINS.get(name, {})), folder, guardian, on_invocation
+        )
         for name, configuration in Template().functions().items()
     }
 

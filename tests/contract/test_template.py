@@ -8,6 +8,8 @@ import sys
 from dataclasses import fields
 from typing import Any
 
+import pytest
+
 from db import DatabaseSettings
 from monitor import Watch
 from provision.custom_resource import ANSWER_S
@@ -192,3 +194,20 @@ def test_cloudformation_never_waits_long_for_provisioning() -> None:
     timeout_s = functions()["ProvisionFunction"]["Timeout"]
     assert timeout_s > ANSWER_S * 5
     assert timeout_s < template()["Resources"]["Schema"]["Properties"]["ServiceTimeout"] <= 300
+
+
+@pytest.mark.parametrize("sample", ["by-hand", "doctor"])
+def test_the_sample_plans_are_the_templates(sample: str) -> None:
+    """What is provisioned by hand, or on a developer's machine, is the fleet of a deployment with nothing given."""
+    defaults = {name: declared["Default"] for name, declared in template()["Parameters"].items()}
+    parts = template()["Resources"]["Schema"]["Properties"]["Plan"]["Functions"]
+    deployed = [{name: _resolved(value, defaults) for name, value in part.items()} for part in parts]
+    plan = json.loads((ROOT / "events" / "provision" / f"{sample}.json").read_text())["Plan"]
+    assert plan["Functions"] == deployed
+
+
+def _resolved(value: Any, defaults: dict[str, Any]) -> Any:  # noqa: ANN401 - YAML
+    """Return what a value of the plan is where nothing is given."""
+    if isinstance(value, dict):
+        return defaults[value["Ref"]] if "Ref" in value else value["Fn::If"][1]
+    return value

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local.application import SECRET_ID
+from local.application import APPLICATIONS_SECRET
 from local.containers import HOST, open_to_containers
 from local.relay import Relay
 from local.secrets_manager import NOBODYS_KEYS, REGION
@@ -47,7 +47,7 @@ def test_secrets_manager_answers_on_the_bridge(stack: Stack, tmp_path: Path) -> 
         keys: dict[str, Any] = {name.lower(): value for name, value in NOBODYS_KEYS.items()}
         session = boto3.Session(region_name=REGION, **keys)
         with closing(session.client("secretsmanager", endpoint_url=address)) as client:
-            assert client.describe_secret(SecretId=SECRET_ID)["Name"] == SECRET_ID
+            assert client.describe_secret(SecretId=APPLICATIONS_SECRET)["Name"] == APPLICATIONS_SECRET
 
 
 def test_the_server_proves_itself_to_a_container(stack: Stack, variables: dict[str, str], tmp_path: Path) -> None:

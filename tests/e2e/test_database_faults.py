@@ -3,12 +3,15 @@
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.application import Application, Certificates
+import migrations
+from db import Database, DatabaseSettings
+from local.application import ADMINISTRATORS_SECRET, Application, Certificates
 from local.environment import Invocation
 from local.function import LambdaFunction
 from local.postgres import PostgresServer
@@ -25,15 +28,20 @@ LOGIN = {"username": "slotwise", "password": SECRET_WORDS, "host": "127.0.0.1", 
 
 @pytest.fixture
 def application(tmp_path: Path) -> Iterator[Application]:
-    """A server of the test's own, with role, database and schema."""
+    """A server of the test's own, with an administrator and an empty database."""
     server = PostgresServer(tmp_path / "data", secrets.token_urlsafe())
     certificates = Certificates.issue(tmp_path) if server.has_tls else None
     server.certificate = certificates.server if certificates else None
     with server:
         made = Application(server, certificates)
         made.create()
-        made.migrate()
         yield made
+
+
+def administrators(application: Application) -> Database:
+    login = json.loads(application.logins()[ADMINISTRATORS_SECRET])
+    url = application.server.url(login["username"], login["password"], login["dbname"])
+    return Database(DatabaseSettings.from_env({"DATABASE_URL": url, **application.tls_variables}))
 
 
 def test_a_database_that_is_down_at_start_is_503_until_it_is_back(
@@ -44,7 +52,9 @@ def test_a_database_that_is_down_at_start_is_503_until_it_is_back(
     connect: Callable[[str], Client],
 ) -> None:
     """The function initialises without it, says when to come again, and recovers by itself in the same environment."""
-    stack.secrets_manager.put("away", application.secret())
+    stack.secrets_manager.put("away", application.logins()[ADMINISTRATORS_SECRET])
+    with closing(administrators(application)) as database:
+        migrations.upgrade(database.engine)
     function = own_records(DB_SECRET_ID="away", **application.tls_variables)
     call = connect(serve(function, Template().routes()))
     application.server.stop()

@@ -24,9 +24,9 @@ SMALL = {"max_connections": "8", "superuser_reserved_connections": "2"}
 """Settings of a server that is quickly full."""
 
 
-def admin(server: PostgresServer, user: str = "postgres") -> Connection[Any]:
+def admin(server: PostgresServer, user: str = "postgres", database: str = "postgres") -> Connection[Any]:
     """Return a plain session of `user`, for the test's own use; it is a context manager."""
-    return Connection.connect(server.url(user), autocommit=True)
+    return Connection.connect(server.url(user, database=database), autocommit=True)
 
 
 def run(server: PostgresServer, sql: str, **values: object) -> list[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-STACK = "arn:aws:cloudformation:eu-central-1:123456789012:stack/slotwise/6f1b7b00-0000-11f0-8000-0a1b2c3d4e5f"
+from local.cloudformation import event_of
 
 
 @dataclass
@@ -56,14 +56,5 @@ class CloudFormation:
     def event(self, request: str, properties: dict[str, Any], **changes: object) -> dict[str, Any]:
         """Return the event of `request`: Create, Update or Delete."""
         known = {} if request == "Create" else {"PhysicalResourceId": "Schema-6f1b7b00-0000-11f0-8000-0a1b2c3d4e5f"}
-        return {
-            "RequestType": request,
-            "ResponseURL": f"http://127.0.0.1:{self._server.server_port}/answer?signature=s",
-            "StackId": STACK,
-            "RequestId": "request-1",
-            "LogicalResourceId": "Schema",
-            "ResourceType": "Custom::Schema",
-            "ResourceProperties": {"ServiceToken": "arn:aws:lambda:eu-central-1:123456789012:function:p", **properties},
-            **known,
-            **changes,
-        }
+        url = f"http://127.0.0.1:{self._server.server_port}/answer?signature=s"
+        return {**event_of(request, url, "Schema", properties), "RequestId": "request-1", **known, **changes}

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.data_classes import CloudFormationCustomResourceEvent as Event
 
+from local.cloudformation import STACK
 from local.postgres import free_port
 from provision import custom_resource, provisioning
 from provision.custom_resource import serve
 from tests.integration.conftest import Context
-from tests.provision.cloudformation import STACK, CloudFormation
+from tests.provision.cloudformation import CloudFormation
 from tests.provision.conftest import HEAD, Site
 
 Load = Callable[..., ModuleType]
