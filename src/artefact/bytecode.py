@@ -26,12 +26,11 @@ class Edits:
         """Read a table in the form of edits.toml."""
         read = tomllib.loads(table)
         self._deferred: dict[str, list[str]] = read["deferred"]
-        self._replaced: dict[str, list[str]] = read["replaced"]
+        self._replaced: dict[str, list[list[str]]] = read["replaced"]
 
     def apply(self, artefact: Path, module: str, source: str, *, is_package: bool) -> ast.Module:
         """Return the syntax tree of `source` as edited; raise CannotDeferError where an edit does not fit."""
-        if replacement := self._replaced.pop(module, None):
-            old, new = replacement
+        for old, new in self._replaced.pop(module, []):
             if source.count(old) != 1:
                 raise CannotDeferError(f"{module} does not say {old} once")
             source = source.replace(old, new.replace("{version}", _version(artefact, module)))
