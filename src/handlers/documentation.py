@@ -1,11 +1,13 @@
-"""What the OpenAPI document says of a route's answers: the model where it serves, problem details where it refuses."""
+"""The OpenAPI document: of a route's answers the model where it serves, problem details where it refuses."""
 
 from http import HTTPStatus
 from typing import Any
 
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
-from handlers.models import ProblemDetails
+from handlers.models import Health, ProblemDetails
 from handlers.problems import CONTENT_TYPE
 
 OF_ANY_ROUTE = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -23,3 +25,19 @@ def answers(status: HTTPStatus, model: Any, *refusals: HTTPStatus) -> dict[int, 
 
 def _refusal(status: HTTPStatus) -> OpenAPIResponse:
     return {"description": status.phrase, "content": {CONTENT_TYPE: {"model": ProblemDetails}}}
+
+
+def serve_documentation(resolver: ApiGatewayResolver) -> None:
+    """Serve the OpenAPI document of the whole API, and a page that shows it; on a developer's machine only.
+
+    The health function has no pydantic to describe itself with, so its route is described here.
+    """
+    from handlers.health import health  # noqa: PLC0415 - a function of its own, with an API that it makes
+
+    title, version = "Slotwise", "1"
+    resolver.get("/health", responses=answers(HTTPStatus.OK, Health))(health)
+    resolver.enable_swagger(path="/docs", title=title, version=version)
+
+    @resolver.get("/openapi.json", include_in_schema=False, enable_validation=False)
+    def document() -> Response[str]:
+        return Response(200, "application/json", resolver.get_openapi_json_schema(title=title, version=version))

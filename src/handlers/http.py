@@ -73,7 +73,9 @@ class Api:
         if self._validated:
             _build_validators(resolver)
         if self._validated and is_local():
-            _serve_documentation(resolver)
+            from handlers.documentation import serve_documentation  # noqa: PLC0415 - on a developer's machine only
+
+            serve_documentation(resolver)
         return resolver
 
     def _refuse(self, error: Exception) -> Response[str]:
@@ -106,13 +108,3 @@ def allow_only(router: Router, path: str, *methods: str) -> None:
     @router.route(path, sorted(METHODS.difference(methods)), include_in_schema=False, enable_validation=False)
     def refuse(**_: str) -> None:
         raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)})
-
-
-def _serve_documentation(resolver: ApiGatewayResolver) -> None:
-    """Serve the OpenAPI document and a page that shows it; on a developer's machine only."""
-    title, version = "Slotwise records", "1"
-    resolver.enable_swagger(path="/docs", title=title, version=version)
-
-    @resolver.get("/openapi.json", include_in_schema=False, enable_validation=False)
-    def document() -> Response[str]:
-        return Response(200, "application/json", resolver.get_openapi_json_schema(title=title, version=version))

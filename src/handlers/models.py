@@ -1,7 +1,7 @@
 """What clients send and get, as pydantic models: the source of the validation and of the OpenAPI document."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -59,6 +59,24 @@ class RecordList(BaseModel):
     items: list[Record]
     next_cursor: str | None = None
     """Give it as `cursor` to get the next page; null on the last."""
+
+
+class Pool(BaseModel):
+    """What an environment's pool holds at a moment."""
+
+    kind: Literal["QueuePool", "NullPool"]
+    size: int
+    """How many connections it may keep."""
+    idle: int
+    borrowed: int
+
+
+class Health(BaseModel):
+    """That the database answers."""
+
+    status: Literal["ok"]
+    answered_ms: float
+    pool: Pool
 
 
 class ProblemDetails(BaseModel):
