@@ -7,6 +7,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.errors import NestedBorrowError
-from db.observation import Borrow, LeakedBorrow
+from db.observation import Borrow, LeakedBorrow, Slots
 
 CONNECT_MS = "slotwise_connect_ms"
 """Key in a pooled connection's info: how long opening it took; taken out by the first borrow."""
@@ -47,8 +48,8 @@ class Trip:
         self._connection = connection
         self._connect_ms = connection.info.pop(CONNECT_MS, None)
 
-    def end(self) -> Borrow:
-        """Note that it is given back, and return what happened."""
+    def end(self, slots: Slots) -> Borrow:
+        """Note that it is given back, and return what happened, to the fleet's `slots` too."""
         self.is_over = True
         now = time.monotonic()
         had = self._had or now
@@ -57,6 +58,7 @@ class Trip:
             connect_ms=self._connect_ms,
             held_ms=(now - had) * 1000,
             failure=self.failure,
+            slots=slots,
         )
 
     def take_back(self) -> None:
@@ -85,19 +87,19 @@ class Borrows:
         self._open.append(trip)
         return trip
 
-    def end(self, trip: Trip) -> Borrow | None:
+    def end(self, trip: Trip, slots: Callable[[], Slots]) -> Borrow | None:
         """Return what happened on the trip; None where that was told when it was taken back."""
         if trip.is_over:
             return None
         self._open.remove(trip)
-        return trip.end()
+        return trip.end(slots())
 
-    def take_back(self) -> list[tuple[Borrow, LeakedBorrow]]:
+    def take_back(self, slots: Callable[[], Slots]) -> list[tuple[Borrow, LeakedBorrow]]:
         """End all trips that are still open, and return what each was and who left it."""
         left, self._open = self._open, []
         for trip in left:
             trip.take_back()
-        ended = [(trip.end(), trip.call_site) for trip in left]
+        ended = [(trip.end(slots()), trip.call_site) for trip in left]
         return [(borrow, LeakedBorrow(call_site=site, held_ms=borrow.held_ms)) for borrow, site in ended]
 
 

@@ -5,14 +5,10 @@ A session in which nothing was left costs no flight beyond the rollback of a tra
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
-from db.protocol.connection import Connection as Session
-from db.statements.residue import CLEAN_UP, may_leave
-
-RESIDUE = "slotwise_residue"
-"""Key in a pooled connection's info: a statement may have left something in the session."""
+from db.recovery.lasting import LastingConnection as Session
 
 WAS_RESET = "slotwise_was_reset"
 """Key in a pooled connection's info: its settings are those that it began with again."""
@@ -20,7 +16,6 @@ WAS_RESET = "slotwise_was_reset"
 
 def clean_on_return(engine: Engine) -> None:
     """Let each connection of `engine` come back clean; its pool must leave the reset to this."""
-    event.listen(engine, "before_cursor_execute", _note_residue)
     event.listen(engine.pool, "reset", _reset)
 
 
@@ -30,7 +25,6 @@ def end_on_return(engine: Engine) -> None:
     Behind a pooler nobody can clean that: the next statement goes to whatever session is free. Who ends his connection
     unpins the one that RDS Proxy has pinned to it.
     """
-    event.listen(engine, "before_cursor_execute", _note_residue)
     event.listen(engine.pool, "reset", _roll_back)
     event.listen(engine, "checkin", _end)
 
@@ -45,23 +39,18 @@ def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) 
     event.listen(engine, "checkin", end_if_expired)
 
 
-def _note_residue(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-    if may_leave(statement):
-        connection.info[RESIDUE] = True
-
-
 def _roll_back(connection: Session, _entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
     connection.rollback()
 
 
-def _end(_connection: Session | None, entry: ConnectionPoolEntry) -> None:
-    if entry.info.pop(RESIDUE, False):
+def _end(connection: Session | None, entry: ConnectionPoolEntry) -> None:
+    if connection is not None and connection.left_residue:
         entry.close()
 
 
 def _reset(connection: Session, entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
     """Raise what fails: the pool then closes the connection."""
     connection.rollback()
-    if entry.info.pop(RESIDUE, False):
-        connection.execute_simple(CLEAN_UP)
+    if connection.left_residue:
+        connection.discard_all()
         entry.info[WAS_RESET] = True

@@ -13,9 +13,11 @@ from db.failures import connect_failure
 from db.masking import without_frames
 from db.protocol.connection import Habits, Session, sqlstate_of
 from db.protocol.dial import Address
-from db.recovery import lasting
+from db.protocol.time_limit import limit_ms
 from db.settings import DatabaseSettings, Mode, TlsNegotiation
 from db.startup import optional_parameters, queue_s, required_parameters, with_begin
+from db.statements import watched
+from db.statements.watched import WatchedConnection
 from db.tls import client_context
 
 WRONG_PASSWORD = frozenset({"28P01", "28000"})
@@ -60,11 +62,11 @@ class Connector:
         self._habits.forget()
         self._refusals = Refusals()
 
-    def connect(self) -> lasting.LastingConnection:
+    def connect(self) -> WatchedConnection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
         return self._log_in(self._deadline())
 
-    def _log_in(self, deadline: Deadline) -> lasting.LastingConnection:
+    def _log_in(self, deadline: Deadline) -> WatchedConnection:
         """Try each login that the credentials know, once; after that stay away for a while."""
         self._refusals.require_pause_is_over()
         refused: list[str] = []
@@ -80,18 +82,20 @@ class Connector:
         self._refusals.refused()
         raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {', '.join(refused)}") from cause
 
-    def _open(self, login: Login, deadline: Deadline) -> lasting.LastingConnection:
+    def _open(self, login: Login, deadline: Deadline) -> WatchedConnection:
+        limit = limit_ms(deadline)
+        moving = {**self._startup_parameters(), "statement_timeout": str(limit)}
         session = Session(
             address=self._address(login),
             user=login.user,
             password=login.password.reveal(),
             required=required_parameters(self._settings, login.database),
-            optional=optional_parameters(self._settings, self._startup_parameters()),
+            optional=optional_parameters(self._settings, moving),
             begins_scram=self._settings.iam_user is None,
         )
         soon = deadline.within(self._settings.connect_timeout_s)
         try:
-            return lasting.connect(
+            connection = watched.connect(
                 session,
                 deadline=soon,
                 habits=self._habits,
@@ -102,6 +106,10 @@ class Connector:
             raise without_frames(error)  # noqa: B904 - it is the same error
         except Exception as error:  # noqa: BLE001 - whatever a server's bytes lead to: frames below hold the password
             failure, cause = connect_failure(error), without_frames(error)
+        else:
+            if self.takes_parameters:
+                connection.time_limit.begin_with(limit)
+            return connection
         raise failure from cause
 
     def _address(self, login: Login) -> Address:
@@ -112,7 +120,7 @@ class Connector:
             direct_tls=self._settings.tls_negotiation is TlsNegotiation.DIRECT,
         )
 
-    def _accepted(self, login: Login, connection: lasting.LastingConnection) -> lasting.LastingConnection:
+    def _accepted(self, login: Login, connection: WatchedConnection) -> WatchedConnection:
         self._refusals.accepted()
         self._credentials.accepted(login)
         connection.login_version = login.version

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -19,15 +18,15 @@ from db.engine import build_engine
 from db.errors import ConnectionLostError, SlotwiseError
 from db.failures import borrowing, kind_of, translated
 from db.fleet.member import Member
-from db.observation import Borrow, Observer, PoolState, Repeat, Silence, SlowStatement
+from db.observation import Observer, PoolState, Repeat, Silence, SlowStatement
 from db.recovery.abandoned import Abandoned
-from db.recovery.lasting import LastingConnection
 from db.recovery.reach import reach
 from db.recovery.retry import repeat, wait_for_work_s
 from db.rehearsal import Work, rehearse
 from db.settings import DatabaseSettings, Mode, Switch
 from db.statements.comment import comment
-from db.statements.slow import plan_of, warn_of_pins, watch
+from db.statements.slow import plan_of, warn_of_pins
+from db.statements.watched import WatchedConnection
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -58,13 +57,11 @@ class Database:
         member, connector = self._member, self._connector
         engine = build_engine(
             self.settings.pool_size,
-            lambda: member.with_slot(self._connect),
+            self._open,
             self.deadline,
             lambda: self._comment,
-            self._repeats,
+            self._adopt,
         )
-        if self.settings.slow_statement_ms:
-            watch(engine, self.settings.slow_statement_ms, self.observer.slow)
         if self.settings.mode is Mode.POOLER:
             end_on_return(engine)
             warn_of_pins(engine, self.observer.pins)
@@ -74,16 +71,19 @@ class Database:
         expire_on_return(engine, self._credentials.has_expired)
         return engine
 
-    def _connect(self) -> LastingConnection:
+    def _open(self) -> WatchedConnection:
+        return self._member.with_slot(self._connect)
+
+    def _connect(self) -> WatchedConnection:
         return reach(self._connector.connect, self.deadline(), self.settings, self._abandoned)
+
+    def _adopt(self, connection: WatchedConnection) -> None:
+        connection.reopen, connection.repeating = self._open, self._repeats
+        connection.slow_ms, connection.tell_slow = self.settings.slow_statement_ms, self.observer.slow
 
     def _repeats(self, error: Exception, wait_s: float = 0.0) -> None:
         known = translated(error, when_broken=ConnectionLostError) or error
         self.observer.repeated(Repeat(kind=kind_of(known), wait_ms=wait_s * 1000))
-
-    @cached_property
-    def _autocommit_engine(self) -> Engine:
-        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def deadline(self) -> Deadline:
         """Return when the work must have ended: the invocation's end less the reserve, else the default time-out."""
@@ -106,7 +106,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Lend a connection in a transaction: committed at the end, rolled back on an error."""
-        with self._borrow(self.engine) as connection, connection.begin():
+        with self._borrow() as connection, connection.begin():
             yield connection
 
     def run_transaction(self, work: Callable[[Connection], Result]) -> Result:
@@ -134,7 +134,8 @@ class Database:
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
         """Lend a connection on which each statement is a transaction of its own."""
-        with self._borrow(self._autocommit_engine) as connection:
+        with self._borrow() as connection:
+            cast("WatchedConnection", connection.connection.dbapi_connection).autocommit = True
             yield connection
 
     @contextmanager
@@ -147,26 +148,23 @@ class Database:
             session.flush()
 
     @contextmanager
-    def _borrow(self, engine: Engine) -> Iterator[Connection]:
+    def _borrow(self) -> Iterator[Connection]:
         trip = self._borrows.begin()
         try:
-            with borrowing(), engine.connect() as connection:
+            with borrowing(), self.engine.connect() as connection:
                 trip.had(connection)
                 yield connection
         except BaseException as error:
             trip.failure = kind_of(error)
             raise
         finally:
-            if borrow := self._borrows.end(trip):
-                self._tell(borrow)
+            if borrow := self._borrows.end(trip, self._member.take_facts):
+                self.observer.borrowed(borrow)
 
     def _take_back(self) -> None:
-        for borrow, leaked in self._borrows.take_back():
-            self._tell(borrow)
+        for borrow, leaked in self._borrows.take_back(self._member.take_facts):
+            self.observer.borrowed(borrow)
             self.observer.leaked(leaked)
-
-    def _tell(self, borrow: Borrow) -> None:
-        self.observer.borrowed(replace(borrow, slots=self._member.take_facts()))
 
     def pool_state(self) -> PoolState:
         """Return what the pool holds now, without a round trip."""

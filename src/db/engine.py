@@ -19,12 +19,12 @@ def build_engine(
     connect: Callable[[], LastingConnection],
     deadline: Callable[[], Deadline],
     comment: Callable[[], str],
-    repeating: Callable[[Exception], None],
+    adopt: Callable[[LastingConnection], None],
 ) -> Engine:
     """Return an engine that keeps `pool_size` connections (0: none), opened with `connect`; opens nothing yet.
 
     Each checkout is bounded by what `deadline` returns then, and its statements carry what `comment` does.
-    `repeating` is told why a flight is sent again on a new session.
+    `adopt` is told of each connection that is opened.
     """
     engine = create_engine(
         "postgresql+slotwise://",
@@ -39,7 +39,7 @@ def build_engine(
     ) -> DBAPIConnection:
         began = time.monotonic()
         connection = connect()
-        connection.reopen, connection.repeating = connect, repeating
+        adopt(connection)
         entry.info[CONNECT_MS] = (time.monotonic() - began) * 1000
         return connection
 

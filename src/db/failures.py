@@ -53,17 +53,11 @@ def _reason(error: Exception) -> str:
 @contextmanager
 def borrowing() -> Iterator[None]:
     """Raise ConnectionLostError, or the server's reason, for what fails inside and is not the statement's own."""
-    with _mapped(ConnectionLostError):
-        yield
-
-
-@contextmanager
-def _mapped(when_broken: type[SlotwiseError]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the one place where any error is looked at; what is not ours goes on unchanged
         without_frames_of(error, "sqlalchemy", (SQLAlchemyError, dbapi.Error))  # they hold the statement's values
-        if found := translated(error, when_broken=when_broken):
+        if found := translated(error, when_broken=ConnectionLostError):
             raise found from error
         raise
 

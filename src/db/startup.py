@@ -13,8 +13,8 @@ def required_parameters(settings: DatabaseSettings, database: str) -> dict[str, 
     return {"database": database, "application_name": settings.application_name}
 
 
-def optional_parameters(settings: DatabaseSettings, lease: Mapping[str, str]) -> dict[str, str]:
-    """Return what a server takes and a pooler does not; `lease` is what the fleet adds."""
+def optional_parameters(settings: DatabaseSettings, others: Mapping[str, str]) -> dict[str, str]:
+    """Return what a server takes and a pooler does not; `others` are those that no setting says."""
     if settings.mode is Mode.POOLER:
         return {}
     path = {"search_path": settings.search_path} if settings.search_path else {}
@@ -22,7 +22,7 @@ def optional_parameters(settings: DatabaseSettings, lease: Mapping[str, str]) ->
         "client_connection_check_interval": CLIENT_CHECK,
         "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_s * 1000:.0f}",
         **path,
-        **lease,
+        **others,
     }
 
 

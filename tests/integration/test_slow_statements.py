@@ -82,9 +82,9 @@ def test_batches_and_lists_are_one_statement(watched: Database, facts: Facts) ->
 
 
 PLANS = {
-    "select slow_things.id from slow_things where id = %s": ["Index", "slow_things"],
-    "select count(*) from slow_things where name = %s and id > %s": ["Aggregate", "slow_things"],
-    "insert into slow_things (id, name) values (%s, %s) returning id": ["ModifyTable on slow_things", "Result"],
+    "select slow_things.id from slow_things where id = $1": ["Index", "slow_things"],
+    "select count(*) from slow_things where name = $1 and id > $2": ["Aggregate", "slow_things"],
+    "insert into slow_things (id, name) values ($1, $2) returning id": ["ModifyTable on slow_things", "Result"],
     "select name from slow_things where name = 'canary-literal'": ["Seq Scan on slow_things"],
 }
 

@@ -76,8 +76,7 @@ class Connection(Statements):
         contexts = [Context(statement) for _ in executions]
         in_front = self._in_front(statement)
         self._fly(in_front, parse + b"".join(executions), contexts)
-        if in_front:
-            self._limited_by = self.deadline
+        self.arrived(in_front)
         counts = [context.row_count for context in contexts]
         total.row_count = -1 if -1 in counts else max(total.row_count, 0) + sum(counts)
         total.rows, total.columns = contexts[-1].rows, contexts[-1].columns
@@ -110,6 +109,7 @@ class Connection(Statements):
         self.read([context])
         self.read_quietly(rider)
         raise_first([context])
+        self.time_limit.committed()
 
     def rollback(self) -> None:
         """Roll back in one flight, in none where no statement ran; has some of the reserve where the time is up."""
@@ -118,6 +118,7 @@ class Connection(Statements):
             self.send(wire.query("rollback"), self.with_reserve())
             self.read([context])
             raise_first([context])
+            self.time_limit.rolled_back()
 
 
 def connect(

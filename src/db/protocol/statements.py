@@ -15,8 +15,9 @@ from db.protocol import wire
 from db.protocol.dial import Address
 from db.protocol.flights import Flights
 from db.protocol.login import Message
-from db.protocol.riders import FAILED, IDLE, NextRider, Rider, TransactionModes, may_commit, nobody, travelling_in_front
+from db.protocol.riders import FAILED, IDLE, NextRider, Rider, TransactionModes, may_commit, nobody
 from db.protocol.server_errors import DisconnectedError, ServerError
+from db.protocol.time_limit import TimeLimit
 from db.protocol.transport import Transport
 from db.statements.comment import commented
 
@@ -36,7 +37,7 @@ class Statements(Flights):
         """Sent behind each statement, past every cache that goes by its text."""
         self.login_version: str | None = None
         """Which version of a secret this logged in with; set by who opened it."""
-        self._limited_by: Deadline | None = None
+        self.time_limit = TimeLimit()
 
     def run(
         self,
@@ -53,7 +54,7 @@ class Statements(Flights):
             alone = _wants_to_be_alone(error) or (values is None and self.autocommit and _is_several(error))
             if not (in_front and self._transaction_status == IDLE and alone):
                 raise
-        return self._run([], statement, values, oids, stream)
+        return self._run(self._limit_alone(self.deadline), statement, values, oids, stream)
 
     def execute_unnamed(
         self,
@@ -70,13 +71,22 @@ class Statements(Flights):
         return self._run([], statement, None, (), None)
 
     def _in_front(self, statement: str) -> list[str]:
-        if self._transaction_status == IDLE:
-            self._limited_by = None
-        is_known = self._limited_by is self.deadline or (self.autocommit and may_commit(statement))
-        unknown = None if is_known else self.deadline
-        commands = travelling_in_front(self._transaction_status, self.modes, unknown, autocommit=self.autocommit)
-        begins = self._transaction_status == IDLE and not self.autocommit
-        return [*commands, *self.with_begin] if begins else commands
+        """Return the commands that travel in front of the statement."""
+        if self._transaction_status == FAILED:
+            return []
+        if self._transaction_status != IDLE:
+            return self.time_limit.in_transaction(self.deadline)
+        if not self.autocommit:
+            return [self.modes.begin(), *self.time_limit.in_front_of_transaction(self.deadline), *self.with_begin]
+        limit = self._limit_alone if may_commit(statement) else self.time_limit.in_front_of_statement
+        return [*self.modes.outside(), *limit(self.deadline)]
+
+    def _limit_alone(self, deadline: Deadline) -> list[str]:
+        """Limit, in a flight of its own where one is needed, a statement in front of which nothing may travel."""
+        if self.time_limit.is_kept:
+            for command in self.time_limit.in_front_of_statement(deadline):
+                self.execute_simple(command)
+        return []
 
     def _run(
         self,
@@ -92,9 +102,20 @@ class Statements(Flights):
         else:
             messages = self._parse(statement, oids) + self._execution(values or ())
             self._fly(in_front, messages, [context])
-        if in_front:
-            self._limited_by = self.deadline
+        self.arrived(in_front)
         return context
+
+    def arrived(self, in_front: Sequence[str]) -> None:
+        """Take note that a flight went well, and what the server knows by what was in front."""
+        if in_front:
+            self.time_limit.limits(self.deadline)
+        if self._transaction_status == IDLE:
+            self.time_limit.committed()
+
+    def discard_all(self) -> None:
+        """Give the session back all that it began with: https://www.postgresql.org/docs/current/sql-discard.html."""
+        self.execute_simple("DISCARD ALL")
+        self.time_limit.reset()
 
     def _parse(self, statement: str, oids: Sequence[int]) -> bytes:
         return wire.parse(commented(statement, self.comment), oids, self._client_encoding)

@@ -2,8 +2,8 @@
 
 - A flight that begins a transaction, or that only reads, is sent again on a new session when the old one dies under it.
   Behind a transaction's first flight its results have been seen: there only the whole work can be repeated.
-- The transaction's id rides behind each statement until it is known. When the answer to COMMIT is lost, a new session
-  is asked what became of it.
+- The transaction's id rides behind each statement that may write, until it is known. When the answer to COMMIT is
+  lost, a new session is asked what became of it.
 
 The new session takes the old one's place in the same object, so that cursors, pool and SQLAlchemy's transaction go on.
 """
@@ -17,7 +17,6 @@ from db.deadline import Deadline
 from db.errors import CommitUnknownError
 from db.protocol.dial import Address
 from db.protocol.login import Message
-from db.protocol.opening import Habits, Session, open_session
 from db.protocol.riders import IDLE, IN_TRANSACTION, Rider
 from db.protocol.server_errors import ClosedError, DisconnectedError, ServerError, TookTooLongError
 from db.protocol.transport import Transport
@@ -34,7 +33,7 @@ MAX_SESSIONS = 3
 """How many sessions a flight may need."""
 OF_THE_SESSION = (
     *("_usock", "_sock", "_client_encoding", "parameter_statuses", "_backend_key_data", "_address"),
-    *("_transaction_status", "_owes_sync", "_limited_by", "login_version", "abandons"),
+    *("_transaction_status", "_owes_sync", "time_limit", "login_version", "abandons"),
 )
 """The attributes that a new session brings; the others belong to the borrower."""
 
@@ -54,15 +53,17 @@ class LastingConnection(AttentiveConnection):
         self.abandons: Callable[[int], None] = _tell_nobody
         """Told the server process of a session that was lost without its saying so."""
         self.behind_statement = self._ask_for_id
-        self._left_residue = False
+        self.left_residue = False
+        """Whether a statement of this borrow may have left something in the session."""
         self._transaction_id: int | None = None
+        self._only_reads = True
         self._wrote_unseen = False
 
     def lend(self, deadline: Deadline, comment: str = "") -> None:
         """Begin a borrow that ends by `deadline`, and whose statements carry `comment`."""
         self.deadline = deadline
         self.comment = comment
-        self._left_residue = False
+        self.autocommit = self.left_residue = False
 
     # --- a flight that may be sent again ---
 
@@ -75,7 +76,7 @@ class LastingConnection(AttentiveConnection):
         stream: Any,  # noqa: ANN401 - any kind of stream that pg8000 takes
     ) -> Context:
         fly = super()._run
-        self._left_residue |= may_leave(statement)
+        self.left_residue |= may_leave(statement)
         begins = bool(in_front) and not self.autocommit
         return self._lasting(
             lambda: fly(in_front, statement, values, oids, stream),
@@ -95,7 +96,8 @@ class LastingConnection(AttentiveConnection):
         """
         was_idle = self._transaction_status == IDLE
         if was_idle:
-            self._transaction_id, self._wrote_unseen = None, False
+            self._transaction_id, self._only_reads, self._wrote_unseen = None, True, False
+        self._only_reads &= reads
         self._wrote_unseen |= unseen
         for left in reversed(range(MAX_SESSIONS)):
             try:
@@ -119,7 +121,7 @@ class LastingConnection(AttentiveConnection):
         """Raise, where the flight must not be sent again or the session held more than a new one has."""
         if found is Verdict.UNKNOWN:
             raise CommitUnknownError(None) from error
-        if found is Verdict.RAISE or self._left_residue or self.reopen is None:
+        if found is Verdict.RAISE or self.left_residue or self.reopen is None:
             raise error
 
     def _renew(self) -> None:
@@ -134,7 +136,7 @@ class LastingConnection(AttentiveConnection):
     # --- COMMIT ---
 
     def _ask_for_id(self) -> Rider | None:
-        if self._transaction_id is not None or self.modes.read_only:
+        if self._only_reads or self._transaction_id is not None or self.modes.read_only:
             return None
         return Rider(TRANSACTION_ID, self._learn_id)
 
@@ -205,11 +207,3 @@ class Asker:
             self._session = self._reopen()
         rows: Rows = self._session.execute_simple(question).rows
         return rows
-
-
-def connect(
-    session: Session, *, deadline: Deadline, habits: Habits, reserve_s: float, silence_s: float
-) -> LastingConnection:
-    """Open a connection before `deadline`; see `db.protocol.connection.connect`."""
-    transport, said = open_session(session, deadline, habits)
-    return LastingConnection(transport, session.address, said, reserve_s=reserve_s, silence_s=silence_s)

@@ -8,9 +8,6 @@ session state must be called through CALL or DO, or be followed by a RESET of it
 import re
 from functools import lru_cache
 
-CLEAN_UP = "DISCARD ALL"
-"""Undoes all of it: https://www.postgresql.org/docs/current/sql-discard.html"""
-
 _COMMENT = r"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+"
 _COMMANDS = re.compile(
     _COMMENT

@@ -1,58 +1,18 @@
-"""Notices statements that take longer than they may, and asks for their plan: its shape, without running them.
-
-https://docs.sqlalchemy.org/en/21/core/events.html#sqlalchemy.events.ConnectionEvents
-"""
+"""What is told of a statement besides its result: its plan's shape, without running it, and what it would pin."""
 
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.interfaces import DBAPICursor, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 
-from db.checkin import RESIDUE
-from db.observation import Pin, SlowStatement
-from db.protocol.connection import sqlstate_of
-from db.protocol.cursor import positional
+from db.observation import Pin
 from db.statements.pinning import pinned_by
+from db.statements.watched import WatchedConnection
 
 GENERIC_PLAN_SINCE = (16,)
 HAS_A_PLAN = re.compile(r"\s*(?:select|insert|update|delete|merge|with|values)\b", re.IGNORECASE)
-
-
-class _Watch(threading.local):
-    """When this thread's statement began."""
-
-    began: float | None = None
-
-
-def watch(engine: Engine, limit_ms: float, tell: Callable[[SlowStatement], None]) -> None:
-    """Tell of each statement of `engine` that takes at least `limit_ms`, the ones that fail included."""
-    now = _Watch()
-
-    def began(*_: object) -> None:
-        now.began = time.monotonic()
-
-    def ended(_connection: Connection, cursor: DBAPICursor, statement: str, *_: object) -> None:
-        note(statement, rows=cursor.rowcount)
-
-    def failed(error: ExceptionContext) -> None:
-        if error.statement is not None:
-            note(error.statement, failure=sqlstate_of(error.original_exception))
-
-    def note(statement: str, rows: int = -1, failure: str | None = None) -> None:
-        took_ms = (time.monotonic() - now.began) * 1000 if now.began is not None else 0.0
-        now.began = None
-        if took_ms >= limit_ms:
-            found = None if rows < 0 else rows
-            tell(SlowStatement(statement=statement, duration_ms=took_ms, rows=found, failure=failure))
-
-    event.listen(engine, "before_cursor_execute", began)
-    event.listen(engine, "after_cursor_execute", ended)
-    event.listen(engine, "handle_error", failed)
 
 
 def warn_of_pins(engine: Engine, tell: Callable[[Pin], None]) -> None:
@@ -77,16 +37,12 @@ def plan_of(connection: Connection, statement: str) -> list[str]:
     """
     if not HAS_A_PLAN.match(statement):
         return []
-    sent, _ = positional(statement, ())
-    questions = [f"explain (generic_plan, costs off, format json) {sent}"]
+    questions = [f"explain (generic_plan, costs off, format json) {statement}"]
     if (connection.dialect.server_version_info or ()) < GENERIC_PLAN_SINCE:
-        connection.info[RESIDUE] = True
-        questions = _questions_about_prepared(sent)
-    with closing(connection.connection.cursor()) as cursor:  # past SQLAlchemy's events: no slow statement itself
-        for question in questions:
-            cursor.execute(question)
-        (found,) = cursor.fetchone() or (None,)
-    return list(_lines(found[0]["Plan"])) if found else []
+        questions = _questions_about_prepared(statement)
+    session = cast("WatchedConnection", connection.connection.dbapi_connection)
+    *_, (found,) = [session.run_untimed(question).rows or [None] for question in questions]
+    return list(_lines(found[0][0]["Plan"])) if found else []
 
 
 def _questions_about_prepared(sent: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 import db.dialect
 from db.protocol.opening import Habits
-from db.recovery import lasting
+from db.statements import watched
 
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
 
@@ -17,5 +17,5 @@ from sqlalchemy.testing.plugin.pytestplugin import *  # noqa: E402, F403 - the p
 provision._extensions.clear()
 
 # The connections that a Database opens, which do more than those that are opened by URL.
-open_lasting = partial(lasting.connect, habits=Habits(), reserve_s=0.5, silence_s=30)
+open_lasting = partial(watched.connect, habits=Habits(), reserve_s=0.5, silence_s=30)
 db.dialect.connect = open_lasting  # type: ignore[attr-defined]  # the name that the dialect uses
