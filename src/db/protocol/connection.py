@@ -29,7 +29,7 @@ from db.protocol.riders import IDLE, Rider
 from db.protocol.server_errors import is_broken, sqlstate_of
 from db.protocol.statements import Statements, following, raise_first
 
-__all__ = ["CHECKED_WITH", "Connection", "Habits", "Rider", "Session", "connect", "is_broken", "sqlstate_of"]
+__all__ = ["CHECKED_WITH", "Connection", "Context", "Habits", "Rider", "Session", "connect", "is_broken", "sqlstate_of"]
 
 CHECKED_WITH = ("1.31.6",)
 """The versions of pg8000 that this package was checked with."""

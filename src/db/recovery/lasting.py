@@ -11,10 +11,9 @@ The new session takes the old one's place in the same object, so that cursors, p
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self, TypeVar
 
-from pg8000.core import Context
-
 from db.deadline import Deadline
 from db.errors import CommitUnknownError
+from db.protocol.connection import Context
 from db.protocol.dial import Address
 from db.protocol.login import Message
 from db.protocol.riders import IDLE, IN_TRANSACTION, Rider

@@ -4,10 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from pg8000.core import Context
-
 from db.deadline import Deadline
 from db.observation import SlowStatement
+from db.protocol.connection import Context
 from db.protocol.opening import Habits, Session, open_session
 from db.protocol.server_errors import sqlstate_of
 from db.recovery.lasting import LastingConnection
