@@ -135,9 +135,9 @@ def authority(
 def test_an_authority_that_the_system_does_not_trust_is_sent_nothing(
     application: Application, authority: tuple[Authority, Recorder]
 ) -> None:
-    """Neither keys nor token reach who only says to be Secrets Manager."""
+    """Neither keys nor token reach who only says to be Secrets Manager, by our request or the SDK's."""
     _, recorder = authority
-    with pytest.raises(SecretError, match="SSLCertVerificationError"):
+    with pytest.raises(SecretError, match="SSLError"):
         who(application.environment())
     assert recorder.seen == []
 
@@ -148,6 +148,17 @@ def test_an_authority_that_the_system_trusts_is_asked(
     """The same server, and a system that knows its authority."""
     made, recorder = authority
     monkeypatch.setenv("SSL_CERT_FILE", str(made.file))
+    with pytest.raises(SecretError, match="AccessDeniedException"):
+        who(application.environment())
+    assert len(recorder.seen) == 1
+
+
+def test_where_the_system_trusts_nobody_the_sdks_authorities_serve(
+    application: Application, authority: tuple[Authority, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image without certificates: botocore brings a bundle of its own."""
+    made, recorder = authority
+    monkeypatch.setattr("botocore.httpsession.where", lambda: str(made.file))
     with pytest.raises(SecretError, match="AccessDeniedException"):
         who(application.environment())
     assert len(recorder.seen) == 1

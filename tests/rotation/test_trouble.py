@@ -66,6 +66,15 @@ def test_nobody_at_the_address_is_a_typed_error(
         who(database)
 
 
+def test_a_token_that_cannot_be_sent_is_not_shown(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line break at its end: http.client names the value in its own error."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", f"{JUNK_SECRET}\n")
+    with pytest.raises(SecretError, match=application.secret_id) as raised:
+        who(application.environment())
+    seen = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())
+    assert JUNK_SECRET not in seen
+
+
 def test_a_secret_of_another_region_is_not_found(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not exist is named, too."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-1")

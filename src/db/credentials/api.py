@@ -24,6 +24,8 @@ SERVICE = "secretsmanager"
 HEADERS = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
 PASSING = frozenset({"RequestTimeoutException", "ThrottlingException", "TooManyRequestsException"})
 """Errors after which it helps to ask again, besides those of the server (5xx) and of the way to it."""
+UNTRUSTED = "SSLCertVerificationError"
+"""The system knows no such authority, or none at all: the SDK brings its own."""
 LONGEST_PAUSE_S = 1.0
 """Between two attempts, with full jitter; and never more than a quarter of the time that is left."""
 
@@ -45,9 +47,12 @@ class ApiSource:
         endpoint = secrets_manager(identity.region) if identity else None
         if identity is None or endpoint is None:
             return self._sdk.fetch(stage, within_s, fresh=fresh)
-        found = _Question(self.secret_id, stage, identity, endpoint).answer(Deadline.after(within_s))
+        deadline = Deadline.after(within_s)
+        found = _Question(self.secret_id, stage, identity, endpoint).answer(deadline)
         if isinstance(found, Answer):
             return found
+        if found.code == UNTRUSTED:
+            return self._sdk.fetch(stage, deadline.remaining_s(), fresh=fresh)
         if found.code == MISSING and stage is not Stage.CURRENT:
             return None
         raise SecretError(f"secret {self.secret_id} cannot be read: {found.code}")
@@ -87,8 +92,9 @@ class _Question:
         headers = signer.signed({"host": self.endpoint.authority, **HEADERS}, body)
         try:
             return _read(*exchange(self.endpoint, "/", headers, body, within_s))
-        except (OSError, HTTPException) as error:
-            return _Failure(type(error).__name__, may_pass=True)
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a token that no header can hold
+            code = type(error).__name__
+        return _Failure(code, may_pass=code != UNTRUSTED)
 
 
 def _read(status: int, text: bytes) -> Answer | _Failure:

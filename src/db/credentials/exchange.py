@@ -22,7 +22,7 @@ def exchange(
 ) -> tuple[int, bytes]:
     """Send a POST, or where there is no body a GET; return status and content of the answer.
 
-    Each step of it may take `within_s`, and the connect a second. Raises OSError and HTTPException.
+    Each step of it may take `within_s`, and the connect a second. Raises OSError, HTTPException and ValueError.
     """
     connection = _connection(endpoint, min(within_s, CONNECT_TIMEOUT_S))
     try:

@@ -9,7 +9,6 @@ from typing import Any
 from db.credentials.sources import MISSING, Answer, answer_in
 from db.credentials.stages import Stage
 from db.errors import SecretError
-from db.masking import without_frames
 
 
 class SdkSource:
@@ -26,26 +25,21 @@ class SdkSource:
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
         """Ask the API, twice at most, within `within_s` seconds."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a third of a cold start's imports
-
-        cause: Exception | None = None
         try:
             content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
-        except (BotoCoreError, ClientError) as error:
-            code, cause = _code(error), without_frames(error)
+        except Exception as error:  # noqa: BLE001 - botocore puts what it meets, our token too, into whatever it raises
+            code = _code(error)
             if code == MISSING and stage is not Stage.CURRENT:
                 return None
-        except Exception as error:  # noqa: BLE001 - botocore's parsers meet junk, and put it into what they raise
-            code = type(error).__name__
         else:
             if answer := answer_in(content):
                 return answer
             code, content = "it has no SecretString", None  # the frame of an error must not hold what it has instead
-        raise SecretError(f"secret {self.secret_id} cannot be read: {code}") from cause
+        raise SecretError(f"secret {self.secret_id} cannot be read: {code}")
 
     def _client(self, within_s: float) -> Any:  # noqa: ANN401 - botocore makes its classes when it runs
         """Return a client for one question: its time-outs are what is left now."""
-        from botocore import session  # noqa: PLC0415 - as above
+        from botocore import session  # noqa: PLC0415 - a third of a cold start's imports
         from botocore.config import Config  # noqa: PLC0415 - as above
 
         _quiet_sdk()
