@@ -51,6 +51,7 @@ def _end(connection: Session | None, entry: ConnectionPoolEntry) -> None:
 def _reset(connection: Session, entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
     """Raise what fails: the pool then closes the connection."""
     connection.rollback()
+    connection.finish_login()
     if connection.left_residue:
         connection.discard_all()
         entry.info[WAS_RESET] = True

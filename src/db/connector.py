@@ -62,18 +62,21 @@ class Connector:
         self._habits.forget()
         self._refusals = Refusals()
 
-    def connect(self) -> WatchedConnection:
-        """Return a new connection; raise UnavailableError's kinds where that cannot be had in time."""
-        return self._log_in(self._deadline())
+    def connect(self, *, joins: bool = False) -> WatchedConnection:
+        """Return a new connection; raise UnavailableError's kinds where that cannot be had in time.
 
-    def _log_in(self, deadline: Deadline) -> WatchedConnection:
+        `joins`: the login may end in the connection's first flight, and fail there with NotLoggedInError.
+        """
+        return self._log_in(self._deadline(), joins=joins)
+
+    def _log_in(self, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         """Try each login that the credentials know, once; after that stay away for a while."""
         self._refusals.require_pause_is_over()
         refused: list[str] = []
         cause: BaseException = LoginRefusedError("nobody to log in as")
         for login in self._credentials.logins(deadline):
             try:
-                return self._accepted(login, self._open(login, deadline))
+                return self._accepted(login, self._open(login, deadline, joins=joins))
             except LoginRefusedError as error:
                 cause = error.__cause__ or error
                 if sqlstate_of(cause) not in WRONG_PASSWORD:
@@ -82,7 +85,7 @@ class Connector:
         self._refusals.refused()
         raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {', '.join(refused)}") from cause
 
-    def _open(self, login: Login, deadline: Deadline) -> WatchedConnection:
+    def _open(self, login: Login, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         limit = limit_ms(deadline)
         moving = {**self._startup_parameters(), "statement_timeout": str(limit)}
         session = Session(
@@ -101,6 +104,7 @@ class Connector:
                 habits=self._habits,
                 reserve_s=self._settings.reserve_s,
                 silence_s=self._settings.silence_s,
+                joins=joins,
             )
         except SlotwiseError as error:
             raise without_frames(error)  # noqa: B904 - it is the same error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -57,10 +57,9 @@ class Database:
         member, connector = self._member, self._connector
         engine = build_engine(
             self.settings.pool_size,
-            self._open,
+            self._open_lasting,
             self.deadline,
             lambda: self._comment,
-            self._adopt,
         )
         if self.settings.mode is Mode.POOLER:
             end_on_return(engine)
@@ -71,15 +70,16 @@ class Database:
         expire_on_return(engine, self._credentials.has_expired)
         return engine
 
-    def _open(self) -> WatchedConnection:
-        return self._member.with_slot(self._connect)
-
-    def _connect(self) -> WatchedConnection:
-        return reach(self._connector.connect, self.deadline(), self.settings, self._abandoned)
-
-    def _adopt(self, connection: WatchedConnection) -> None:
+    def _open_lasting(self) -> WatchedConnection:
+        """Open a connection that finds another session by itself: its login may be refused in its first flight."""
+        connection = self._open(joins=True)
         connection.reopen, connection.repeating = self._open, self._repeats
         connection.slow_ms, connection.tell_slow = self.settings.slow_statement_ms, self.observer.slow
+        return connection
+
+    def _open(self, *, joins: bool = False) -> WatchedConnection:
+        connect = partial(self._connector.connect, joins=joins)
+        return self._member.with_slot(lambda: reach(connect, self.deadline(), self.settings, self._abandoned))
 
     def _repeats(self, error: Exception, wait_s: float = 0.0) -> None:
         known = translated(error, when_broken=ConnectionLostError) or error

@@ -19,12 +19,10 @@ def build_engine(
     connect: Callable[[], LastingConnection],
     deadline: Callable[[], Deadline],
     comment: Callable[[], str],
-    adopt: Callable[[LastingConnection], None],
 ) -> Engine:
     """Return an engine that keeps `pool_size` connections (0: none), opened with `connect`; opens nothing yet.
 
     Each checkout is bounded by what `deadline` returns then, and its statements carry what `comment` does.
-    `adopt` is told of each connection that is opened.
     """
     engine = create_engine(
         "postgresql+slotwise://",
@@ -39,7 +37,6 @@ def build_engine(
     ) -> DBAPIConnection:
         began = time.monotonic()
         connection = connect()
-        adopt(connection)
         entry.info[CONNECT_MS] = (time.monotonic() - began) * 1000
         return connection
 

@@ -132,5 +132,4 @@ def connect(
 
     Raise DisconnectedError where the server cannot be reached, and its own error where it does not let us in.
     """
-    transport, said = open_session(session, deadline, habits or Habits())
-    return Connection(transport, session.address, said, reserve_s)
+    return Connection(open_session(session, deadline, habits or Habits()), reserve_s)

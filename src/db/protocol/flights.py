@@ -10,13 +10,14 @@ from pg8000.core import Context
 from db.deadline import UNBOUNDED, Deadline
 from db.protocol import wire
 from db.protocol.cancel import cancel
-from db.protocol.dial import Address
 from db.protocol.login import Message, error_fields
+from db.protocol.opening import Opened
 from db.protocol.replies import Replies
 from db.protocol.riders import IDLE
 from db.protocol.server_errors import (
     DisconnectedError,
     Fields,
+    NotLoggedInError,
     ServerError,
     TookTooLongError,
 )
@@ -30,15 +31,29 @@ CANCELLED: Fields = {"S": "ERROR", "V": "ERROR", "C": "57014", "M": "canceling s
 class Flights(Replies):
     """A session on a transport, as long as the transport lives."""
 
-    def __init__(self, transport: Transport, address: Address, said: Iterable[Message], reserve_s: float) -> None:
-        """Take over a transport that is logged in, and what the server said then."""
-        super().__init__(transport)
+    def __init__(self, opened: Opened, reserve_s: float) -> None:
+        """Take over what was opened."""
+        super().__init__(opened.transport)
         self.deadline: Deadline = UNBOUNDED
         """By when each flight must have ended; set anew at each borrow."""
-        self._address = address
+        self._address = opened.address
         self._reserve_s = reserve_s
+        self._login = opened.login
+        self._hear(opened.said)
+
+    def _hear(self, said: Iterable[Message]) -> None:
         for code, body in said:
             self._handlers[code](body, Context(None))
+
+    def finish_login(self) -> None:
+        """End the login where that was left to the first flight; NotLoggedInError where the server refuses it."""
+        login, self._login = self._login, None
+        if login is None:
+            return
+        try:
+            self._hear(login.finish())
+        except ServerError as error:
+            raise NotLoggedInError(error.fields) from error
 
     # --- a flight ---
 
@@ -65,6 +80,8 @@ class Flights(Replies):
     def read(self, contexts: Sequence[Context]) -> None:
         """Read what is answered to a flight, up to one ReadyForQuery; each context keeps its own error."""
         try:
+            if self._login:
+                self.finish_login()
             self.read_replies(contexts)
         except DisconnectedError as error:
             raise self._lost(error, contexts) from error
@@ -108,12 +125,12 @@ class Flights(Replies):
         """Close without a word; the server rolls back by itself."""
         if self._sock is not None:
             self._sock.close()
-        self._sock = self._usock = None
+        self._sock = self._usock = self._login = None
         self._transaction_status = IDLE
 
     def close(self) -> None:
         """Say goodbye, without waiting, and close; closing twice, or what is broken, is no error."""
-        if self._sock is not None:
+        if self._sock is not None and self._login is None:
             self._sock.send_if_possible(wire.TERMINATE)
         self._give_up()
 
@@ -133,5 +150,4 @@ class Flights(Replies):
     def _take_news(self) -> None:
         transport = self.transport()
         if transport.has_news():
-            for code, body in transport.unasked():
-                self._handlers[code](body, Context(None))
+            self._hear(transport.unasked())

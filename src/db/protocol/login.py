@@ -1,13 +1,14 @@
 """Logs in: the StartupMessage and the server's questions, in as few flights as the server allows.
 
 The SCRAM exchange is begun in the StartupMessage's own flight; a server that wants something else is remembered and
-asked the ordinary way, in a connection of its own. Knows nothing of statements.
+asked the ordinary way, in a connection of its own. SCRAM's last message may go out with the first statement's flight.
+Knows nothing of statements.
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP
 """
 
 import hashlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
 
@@ -20,9 +21,11 @@ from db.protocol.transport import Transport
 OK, CLEARTEXT, MD5, SASL, SASL_CONTINUE, SASL_FINAL = 0, 3, 5, 10, 11, 12
 _kind = Struct("!i").unpack_from
 
-AUTHENTICATION, ERROR, READY, NEGOTIATE = b"R"[0], b"E"[0], b"Z"[0], b"v"[0]
+AUTHENTICATION, ERROR, READY, PARAMETER_STATUS = b"R"[0], b"E"[0], b"Z"[0], b"S"[0]
 
 Message = tuple[int, bytes]
+Learn = Callable[[Sequence[Message]], None]
+"""Told what the server said when it had let us in."""
 
 
 @dataclass(slots=True)
@@ -50,21 +53,29 @@ class RefusedEarlyError(Exception):
 class Login:
     """One login on one transport."""
 
-    def __init__(self, transport: Transport, user: str, password: str, keys: DerivedKeys) -> None:
+    def __init__(self, transport: Transport, user: str, password: str, keys: DerivedKeys, learn: Learn) -> None:
         self._transport = transport
         self._user = user
         self._password = password
         self._scram = scram.ScramClient(password, certificate(transport), keys.derive)
+        self._learn = learn
         self._early = False
         self._asked = False
+        self._is_proven = False
 
     def begin(self, parameters: Mapping[str, str], *, early: bool) -> None:
-        """Send the StartupMessage, and SCRAM's first message with it where `early`."""
+        """Write the StartupMessage, and SCRAM's first message with it where `early`."""
         self._early = early
         self._transport.write(wire.startup(parameters))
         if early:
-            self._send_first()
-        self._transport.flush()
+            self._write_first()
+
+    def prove(self) -> None:
+        """Answer SCRAM's question; that goes out with whatever is sent next, and `finish` reads what becomes of it."""
+        while not self._is_proven:
+            code, body = self._next()
+            if code == AUTHENTICATION:
+                self._answer(_kind(body)[0], body[4:])
 
     def finish(self) -> list[Message]:
         """Answer the server's questions; return what it said after it let us in, ReadyForQuery last."""
@@ -75,9 +86,11 @@ class Login:
                 self._answer(_kind(body)[0], body[4:])
             else:
                 said.append((code, body))
+        self._learn(said)
         return said
 
     def _next(self) -> Message:
+        self._transport.flush()
         try:
             code, body = self._transport.message()
         except TookTooLongError:
@@ -108,11 +121,12 @@ class Login:
         if kind == SASL:
             self._choose(body[:-2].split(b"\x00"))
         elif kind == SASL_CONTINUE:
-            self._send(self._scram.final(body.decode()).encode())
+            self._write(self._scram.final(body.decode()).encode())
+            self._is_proven = True
         elif kind == SASL_FINAL:
             self._scram.verify(body.decode())
         elif kind in {CLEARTEXT, MD5}:
-            self._send(self._secret(kind, body) + b"\x00")
+            self._write(self._secret(kind, body) + b"\x00")
         elif kind != OK:
             raise InterfaceError(f"the server asks for authentication method {kind}, which is not supported")
         elif self._scram.is_unproven:
@@ -125,17 +139,15 @@ class Login:
                 raise RefusedEarlyError
             self._scram = self._scram.unbound()
         if not self._early:
-            self._send_first()
-            self._transport.flush()
+            self._write_first()
 
-    def _send_first(self) -> None:
+    def _write_first(self) -> None:
         first = self._scram.first().encode()
         size = len(first).to_bytes(4, "big")
-        self._transport.write(wire.message(b"p", self._scram.mechanism.encode() + b"\x00" + size + first))
+        self._write(self._scram.mechanism.encode() + b"\x00" + size + first)
 
-    def _send(self, body: bytes) -> None:
+    def _write(self, body: bytes) -> None:
         self._transport.write(wire.message(b"p", body))
-        self._transport.flush()
 
     def _secret(self, kind: int, salt: bytes) -> bytes:
         password = self._password.encode()

@@ -1,11 +1,12 @@
 """Opens a session: a socket, a login, and what was learnt about the server before. Knows nothing of statements."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.deadline import Deadline
 from db.protocol.dial import Address, dial
-from db.protocol.login import DerivedKeys, Login, Message, RefusedEarlyError
+from db.protocol.login import PARAMETER_STATUS, DerivedKeys, Login, Message, RefusedEarlyError
 from db.protocol.server_errors import ServerError
 from db.protocol.transport import Transport
 
@@ -22,12 +23,16 @@ class Habits:
     """Servers that do not take SCRAM's first message in the StartupMessage's flight."""
     refuse_parameters: set[str] = field(default_factory=set)
     """Servers that do not take the optional startup parameters."""
+    proven: dict[bytes, Sequence[Message]] = field(default_factory=dict, repr=False)
+    """The ParameterStatus of the last login, by `Session.digest`, where the next one may end in its first flight: the
+    server takes SCRAM early and is no pooler. Taken out while one is under way, so that a failure is not repeated."""
 
     def forget(self) -> None:
         """Forget all: before a snapshot is taken."""
         self.keys.forget()
         self.refuse_early.clear()
         self.refuse_parameters.clear()
+        self.proven.clear()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +54,33 @@ class Session:
         optional = {} if str(self.address) in habits.refuse_parameters else self.optional
         return {"user": self.user, **self.required, **optional}
 
+    def digest(self) -> bytes:
+        """Return what stands for who logs in where."""
+        parts = (str(self.address), self.user, self.password, *self.required.values())
+        return hashlib.sha256("\0".join(parts).encode()).digest()
 
-def open_session(session: Session, deadline: Deadline, habits: Habits) -> tuple[Transport, list[Message]]:
-    """Return a transport that is logged in, and what the server said; try the ordinary way where the short one fails.
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that the server has let in, or is about to."""
+
+    transport: Transport
+    address: Address
+    said: Sequence[Message]
+    """What the server said at the login; where that is not over, what it said at the last one."""
+    login: Login | None = None
+    """What is left of the login: SCRAM's last message goes out with the first flight, and is answered before it."""
+
+
+def open_session(session: Session, deadline: Deadline, habits: Habits, *, joins: bool = False) -> Opened:
+    """Open a session; try the ordinary way where the short one fails. `joins`: the login may end in the first flight.
 
     At most three connections: with everything, without the early SCRAM message, without the optional parameters.
     """
     place = str(session.address)
+    early = session.begins_scram and place not in habits.refuse_early
     try:
-        return _attempt(session, deadline, habits, early=session.begins_scram and place not in habits.refuse_early)
+        return _attempt(session, deadline, habits, early=early, joins=joins)
     except RefusedEarlyError:
         habits.refuse_early.add(place)
         return open_session(session, deadline, habits)
@@ -68,12 +91,21 @@ def open_session(session: Session, deadline: Deadline, habits: Habits) -> tuple[
         return open_session(session, deadline, habits)
 
 
-def _attempt(session: Session, deadline: Deadline, habits: Habits, *, early: bool) -> tuple[Transport, list[Message]]:
+def _attempt(session: Session, deadline: Deadline, habits: Habits, *, early: bool, joins: bool) -> Opened:
+    digest = session.digest()
+
+    def learn(said: Sequence[Message]) -> None:
+        if early and str(session.address) not in habits.refuse_parameters:
+            habits.proven[digest] = [message for message in said if message[0] == PARAMETER_STATUS]
+
     transport = Transport(dial(session.address, deadline), deadline)
     try:
-        login = Login(transport, session.user, session.password, habits.keys)
+        login = Login(transport, session.user, session.password, habits.keys, learn)
         login.begin(session.parameters(habits), early=early)
-        return transport, login.finish()
+        if joins and early and (said := habits.proven.pop(digest, None)):
+            login.prove()
+            return Opened(transport, session.address, said, login)
+        return Opened(transport, session.address, login.finish())
     except BaseException:
         transport.close()
         raise

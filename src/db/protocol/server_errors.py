@@ -67,6 +67,10 @@ class ServerOperationalError(ServerError, dbapi.OperationalError):
     """08, 28, 40, 53, 55, 57, 58: not the statement's fault."""
 
 
+class NotLoggedInError(ServerOperationalError):
+    """A login that was to end with the first flight was refused: nothing that was in it has been done."""
+
+
 class ServerProgrammingError(ServerError, dbapi.ProgrammingError):
     """42 and all the rest: the statement is wrong."""
 

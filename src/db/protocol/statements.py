@@ -12,22 +12,20 @@ from pg8000.core import Context
 
 from db.deadline import Deadline
 from db.protocol import wire
-from db.protocol.dial import Address
 from db.protocol.flights import Flights
-from db.protocol.login import Message
+from db.protocol.opening import Opened
 from db.protocol.riders import FAILED, IDLE, NextRider, Rider, TransactionModes, may_commit, nobody
 from db.protocol.server_errors import DisconnectedError, ServerError
 from db.protocol.time_limit import TimeLimit
-from db.protocol.transport import Transport
 from db.statements.comment import commented
 
 
 class Statements(Flights):
     """A session that runs statements."""
 
-    def __init__(self, transport: Transport, address: Address, said: Iterable[Message], reserve_s: float) -> None:
-        """Take over a transport that is logged in, and what the server said then."""
-        super().__init__(transport, address, said, reserve_s)
+    def __init__(self, opened: Opened, reserve_s: float) -> None:
+        """Take over what was opened."""
+        super().__init__(opened, reserve_s)
         self.modes = TransactionModes()
         self.behind_statement: NextRider = nobody
         self.behind_commit: NextRider = nobody

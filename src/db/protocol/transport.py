@@ -57,6 +57,8 @@ class Transport:
 
     def flush(self) -> None:
         """Send what was written; take in what arrives meanwhile, so that neither side's full buffer stops both."""
+        if not self._out:
+            return
         data = bytes(self._out)
         self._out.clear()
         if (sent := self._send(data)) < len(data):

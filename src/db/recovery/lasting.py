@@ -8,19 +8,17 @@
 The new session takes the old one's place in the same object, so that cursors, pool and SQLAlchemy's transaction go on.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
 from db.deadline import Deadline
 from db.errors import CommitUnknownError
 from db.protocol.connection import Context
-from db.protocol.dial import Address
-from db.protocol.login import Message
+from db.protocol.opening import Opened
 from db.protocol.riders import IDLE, IN_TRANSACTION, Rider
-from db.protocol.server_errors import ClosedError, DisconnectedError, ServerError, TookTooLongError
-from db.protocol.transport import Transport
+from db.protocol.server_errors import ClosedError, DisconnectedError, NotLoggedInError, ServerError, TookTooLongError
 from db.recovery.outcome import Ask, Outcome, Rows, await_outcome, settled
-from db.recovery.repeatable import Verdict, only_reads, verdict
+from db.recovery.repeatable import READ_ONLY_SERVER, Verdict, only_reads, verdict
 from db.recovery.silence import AttentiveConnection
 from db.statements.residue import may_leave
 
@@ -32,7 +30,7 @@ MAX_SESSIONS = 3
 """How many sessions a flight may need."""
 OF_THE_SESSION = (
     *("_usock", "_sock", "_client_encoding", "parameter_statuses", "_backend_key_data", "_address"),
-    *("_transaction_status", "_owes_sync", "time_limit", "login_version", "abandons"),
+    *("_transaction_status", "_owes_sync", "time_limit", "login_version", "abandons", "_login"),
 )
 """The attributes that a new session brings; the others belong to the borrower."""
 
@@ -40,17 +38,17 @@ OF_THE_SESSION = (
 class LastingConnection(AttentiveConnection):
     """A connection whose session may be replaced by another one."""
 
-    def __init__(
-        self, transport: Transport, address: Address, said: Iterable[Message], *, reserve_s: float, silence_s: float
-    ) -> None:
-        """Take over a transport that is logged in."""
-        super().__init__(transport, address, said, reserve_s=reserve_s, silence_s=silence_s)
+    def __init__(self, opened: Opened, *, reserve_s: float, silence_s: float) -> None:
+        """Take over what was opened."""
+        super().__init__(opened, reserve_s=reserve_s, silence_s=silence_s)
         self.reopen: Callable[[], LastingConnection] | None = None
         """Opens the session that takes this one's place; None: it ends as any connection does."""
         self.repeating: Callable[[Exception], None] = _tell_nobody
         """Told why a flight is sent again."""
         self.abandons: Callable[[int], None] = _tell_nobody
         """Told the server process of a session that was lost without its saying so."""
+        self.wants_writes = False
+        """Whether a standby will not do."""
         self.behind_statement = self._ask_for_id
         self.left_residue = False
         """Whether a statement of this borrow may have left something in the session."""
@@ -63,6 +61,17 @@ class LastingConnection(AttentiveConnection):
         self.deadline = deadline
         self.comment = comment
         self.autocommit = self.left_residue = False
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether the server has said at login that it is a standby (PostgreSQL 14 and later), and that will not do."""
+        return self.wants_writes and self.parameter_statuses.get("in_hot_standby") == "on"
+
+    def finish_login(self) -> None:
+        """End the login where that was left to the first flight; see `db.protocol.flights.Flights.finish_login`."""
+        super().finish_login()
+        if self.is_unwanted:
+            raise NotLoggedInError({"S": "FATAL", "C": READ_ONLY_SERVER, "M": "the server is a standby"})
 
     # --- a flight that may be sent again ---
 
@@ -120,7 +129,8 @@ class LastingConnection(AttentiveConnection):
         """Raise, where the flight must not be sent again or the session held more than a new one has."""
         if found is Verdict.UNKNOWN:
             raise CommitUnknownError(None) from error
-        if found is Verdict.RAISE or self.left_residue or self.reopen is None:
+        had_something = self.left_residue and not isinstance(error, NotLoggedInError)
+        if found is Verdict.RAISE or had_something or self.reopen is None:
             raise error
 
     def _renew(self) -> None:

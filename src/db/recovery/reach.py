@@ -29,6 +29,7 @@ def reach(connect: Connect, deadline: Deadline, settings: DatabaseSettings, aban
         connection = connect()
         connection.deadline = deadline
         if settings.target_session_attrs is TargetSession.READ_WRITE:
+            connection.wants_writes = True
             _require_writes(connection)
         if settings.mode is Mode.DIRECT:  # a pooler's process ids are its own
             connection.abandons = partial(abandoned.note, abandoned.clock())
@@ -53,6 +54,6 @@ def _end(abandoned: Abandoned, connection: LastingConnection) -> None:
 
 def _require_writes(connection: LastingConnection) -> None:
     """Raise ReadOnlyError where the server has said at login that it is a standby (PostgreSQL 14 and later)."""
-    if connection.parameter_statuses.get("in_hot_standby") == "on":
+    if connection.is_unwanted:
         connection.close()
         raise ReadOnlyError("the server is a standby: if only reading is wanted, set DB_TARGET_SESSION_ATTRS=any")

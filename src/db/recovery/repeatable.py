@@ -7,7 +7,7 @@ import re
 from enum import Enum, auto
 from functools import lru_cache
 
-from db.protocol.server_errors import ClosedError, TookTooLongError, is_broken, sqlstate_of
+from db.protocol.server_errors import ClosedError, NotLoggedInError, TookTooLongError, is_broken, sqlstate_of
 
 TRANSACTION_TIMEOUT = "25P04"
 """transaction_timeout: it would take as long the next time."""
@@ -32,6 +32,8 @@ def verdict(error: BaseException, *, was_idle: bool, begins: bool, reads: bool, 
     `was_idle`: no transaction was open before it; `begins`: BEGIN was in front of it; `reads`: its statement writes
     nothing; `asked_read_only`: the borrower wants no writes, so that their refusal is the statement's own error.
     """
+    if isinstance(error, NotLoggedInError):
+        return Verdict.REPEAT
     if sqlstate_of(error) == READ_ONLY_SERVER and not is_broken(error):
         return Verdict.REPEAT if was_idle and not asked_read_only else Verdict.RAISE
     if isinstance(error, ClosedError):

@@ -4,13 +4,12 @@ Each flight begins with a question that the server answers at once, whatever the
 of the flight and costs no round trip.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from db.deadline import Deadline
 from db.protocol import wire
 from db.protocol.connection import Connection
-from db.protocol.dial import Address
-from db.protocol.login import Message
+from db.protocol.opening import Opened
 from db.protocol.riders import IDLE
 from db.protocol.server_errors import DisconnectedError
 from db.protocol.transport import Transport
@@ -22,11 +21,9 @@ SIGN_OF_LIFE = wire.parse("") + wire.FLUSH
 class AttentiveConnection(Connection):
     """A connection whose server must give a sign of life in each flight."""
 
-    def __init__(
-        self, transport: Transport, address: Address, said: Iterable[Message], *, reserve_s: float, silence_s: float
-    ) -> None:
-        """Take over a transport that is logged in; a server without a sign of life for `silence_s` is gone."""
-        super().__init__(transport, address, said, reserve_s)
+    def __init__(self, opened: Opened, *, reserve_s: float, silence_s: float) -> None:
+        """Take over what was opened; a server without a sign of life for `silence_s` is gone."""
+        super().__init__(opened, reserve_s)
         self._silence_s = silence_s
         self.queue_s = 0.0
         """How much longer a flight that begins a transaction may take: behind a pooler it waits for a session."""

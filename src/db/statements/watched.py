@@ -59,8 +59,11 @@ class WatchedConnection(LastingConnection):
 
 
 def connect(
-    session: Session, *, deadline: Deadline, habits: Habits, reserve_s: float, silence_s: float
+    session: Session, *, deadline: Deadline, habits: Habits, reserve_s: float, silence_s: float, joins: bool = False
 ) -> WatchedConnection:
-    """Open a connection before `deadline`; see `db.protocol.connection.connect`."""
-    transport, said = open_session(session, deadline, habits)
-    return WatchedConnection(transport, session.address, said, reserve_s=reserve_s, silence_s=silence_s)
+    """Open a connection before `deadline`; see `db.protocol.connection.connect`.
+
+    `joins`: where the server is known to take it, the login ends in the first flight, and may be refused there.
+    """
+    opened = open_session(session, deadline, habits, joins=joins)
+    return WatchedConnection(opened, reserve_s=reserve_s, silence_s=silence_s)
