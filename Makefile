@@ -11,7 +11,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz bench-coldstart bench-fleet format tables lock clean
+.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz bench-flights bench-speed bench-coldstart bench-fleet format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -103,6 +103,12 @@ budget: $(VENV)/.installed ## Reckon the fleet's connections against SLOTS (max_
 
 doctor: $(VENV)/.installed ## Examine the database that DB_* or DATABASE_URL log in to (PLAN=: an event with a plan)
 	@PYTHONPATH=src $(BIN)/python -m local.doctor $(if $(PLAN),--plan $(PLAN))
+
+bench-flights: $(VENV)/.installed ## Count round trips anew, ours and others': bench/flights.md
+	@PYTHONPATH=src $(BIN)/python -m bench.flights
+
+bench-speed: $(RUNTIME_VENV)/.installed ## Compare processor and wall time anew, on an idle machine: bench/speed.md
+	@PYTHONPATH=src $(RUNTIME_VENV)/bin/python -m bench.speed
 
 bench-coldstart: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Measure cold starts anew: bench/coldstart.md
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries PYTHONPATH=src $(BIN)/python -m bench.coldstart

@@ -1,4 +1,4 @@
-"""`python -m bench.flights`: count, print, and write bench/flights.md and bench/flights.json beside this package."""
+"""`make bench-flights`: count, print, and write bench/flights.md and bench/flights.json beside this package."""
 
 import json
 from contextlib import ExitStack
@@ -61,7 +61,7 @@ def render(counts: Counts) -> str:
         "Network round trips of each piece of work, counted by a proxy between client and server: exact, and the same",
         "on every machine. Every driver runs under SQLAlchemy with a pool of one connection. Slotwise's numbers",
         "include a time limit on the server (`statement_timeout`, from what the invocation has left) and a liveness",
-        "check at each borrow; the others' do not, unless the row says so. `python -m bench.flights` counts again.",
+        "check at each borrow; the others' do not, unless the row says so. `make bench-flights` counts again.",
         "",
         f"| | {' | '.join(names)} | must |",
         f"|---|{'---:|' * (len(names) + 1)}",

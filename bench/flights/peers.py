@@ -40,6 +40,9 @@ class Target:
 class Peer(Protocol):
     """One driver with one connection."""
 
+    def query(self, work: Work) -> None:
+        """Borrow, work, give back, as one does for a single query where nothing else was asked for."""
+
     def transaction(self, work: Work) -> None:
         """Borrow, begin, work, commit, give back."""
 
@@ -58,6 +61,10 @@ class Ours:
         del ping
         tls = {"tls_ca": str(target.authority)} if target.authority else {"tls": Tls.INSECURE_LOCAL_ONLY}
         self._database = Database(DatabaseSettings(url=target.url(), **tls))
+
+    def query(self, work: Work) -> None:
+        """Borrow with autocommit, work, give back."""
+        self.autocommit(work)
 
     def transaction(self, work: Work) -> None:
         """Borrow, begin, work, commit, give back."""
@@ -85,6 +92,11 @@ class Synchronous:
         self._autocommit: Engine = create_engine(
             target.url(driver), connect_args=options, pool_size=1, pool_pre_ping=ping, isolation_level="AUTOCOMMIT"
         )
+
+    def query(self, work: Work) -> None:
+        """Borrow, work, give back: SQLAlchemy begins, and rolls back at the end."""
+        with self._engine.connect() as connection:
+            work(connection)
 
     def transaction(self, work: Work) -> None:
         """Borrow, begin, work, commit, give back."""
@@ -115,6 +127,15 @@ class Asyncpg:
             target.url("postgresql+asyncpg"), connect_args=options, pool_pre_ping=ping, isolation_level="AUTOCOMMIT"
         )
         self._runner = asyncio.Runner()
+
+    def query(self, work: Work) -> None:
+        """Borrow, work, give back: SQLAlchemy begins, and rolls back at the end."""
+
+        async def borrow() -> None:
+            async with self._engine.connect() as connection:
+                await connection.run_sync(work)
+
+        self._runner.run(borrow())
 
     def transaction(self, work: Work) -> None:
         """Borrow, begin, work, commit, give back."""

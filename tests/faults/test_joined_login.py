@@ -173,9 +173,9 @@ def test_wherever_it_is_cut_nothing_is_done_twice_or_lost(
     run(postgres, "create table cut (n int)")
     outcomes = set()
     ask(proxied)
-    for number in range(60):
+    for number in range(20):
         proxied.close()
-        fault = Fault(Action.RESET, Direction.TO_CLIENT, once_sent=b"insert into cut", after_bytes=number * 12)
+        fault = Fault(Action.RESET, Direction.TO_CLIENT, once_sent=b"insert into cut", after_bytes=number * 36)
         proxy.faults = _only(len(proxy.links) + 1, fault)
         outcomes.add(outcome := _insert(proxied, mode, number))
         (count,) = run(postgres, "select count(*) from cut where n = %(n)s", n=number)[0]
