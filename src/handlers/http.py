@@ -35,7 +35,9 @@ class Api:
         self._logger = logger
         self._validated = validated
         self._request_id = ""
-        _ = self._http_v2
+        deployed = self._http_v2
+        if validated:
+            _build_validators(deployed)
 
     def __call__(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Return the answer in the form that API Gateway expects."""
@@ -70,8 +72,6 @@ class Api:
         )
         resolver.include_router(self._router)
         resolver.exception_handler(Exception)(self._refuse)
-        if self._validated:
-            _build_validators(resolver)
         if self._validated and is_local():
             from handlers.documentation import serve_documentation  # noqa: PLC0415 - on a developer's machine only
 

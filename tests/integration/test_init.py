@@ -87,6 +87,27 @@ def test_what_is_compiled_ahead_is_what_a_connected_engine_compiles(
     assert compiled(early) == compiled(late) - {"select 1"}
 
 
+def test_a_snapshot_carries_what_is_compiled(make_database: Callable[..., Database], postgres: PostgresServer) -> None:
+    """Its clones compile nothing: what is forgotten before the snapshot are secrets, and no statement is one."""
+    database = make_database(postgres.url())
+    life = Lifecycle(database, LambdaProcess(runtime_api=NOBODYS_API, is_snapshot=True))
+    life.begin()
+    life.ready(records.REHEARSALS)
+    life.before_snapshot()
+    life.after_restore()
+    assert len(compiled(database)) == len(records.REHEARSALS)
+
+
+def test_nothing_is_compiled_ahead_where_nothing_is_asked_for(
+    make_database: Callable[..., Database], postgres: PostgresServer
+) -> None:
+    """DB_AT_INIT=nothing, or no Lambda: tools and tests begin at once."""
+    for process, at_init in ((IN_LAMBDA, AtInit.NOTHING), (LambdaProcess(), AtInit.SECRET)):
+        database = make_database(postgres.url(), at_init=at_init)
+        Lifecycle(database, process).ready(records.REHEARSALS)
+        assert compiled(database) == set()
+
+
 def test_a_rehearsal_that_cannot_be_done_ends_nothing(
     make_database: Callable[..., Database], postgres: PostgresServer
 ) -> None:
