@@ -17,12 +17,15 @@ from db.protocol.login import DerivedKeys
 from db.protocol.opening import Habits
 from db.protocol.scram import ScramClient, derive_key
 from db.protocol.server_errors import DisconnectedError, ServerOperationalError, sqlstate_of
+from local.binaries import knows
 from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.tls import Authority, TlsFront
 from tests.integration.wire import connected, session, value
 
+SINCE_17 = "allow_alter_system"
+"""A setting that PostgreSQL 17 was the first to have."""
 METHODS = ("scram-sha-256", "md5", "password", "trust")
 
 
@@ -266,16 +269,30 @@ class DirectTlsFront(TlsFront):
         return secure
 
 
-def test_direct_tls_saves_a_flight(server: PostgresServer, authority: Authority) -> None:
+@pytest.fixture
+def direct_tls(
+    server: PostgresServer, tls_server: tuple[PostgresServer, int], authority: Authority
+) -> Iterator[tuple[PostgresServer, int, int]]:
+    """A server, where TLS may begin at once (at PostgreSQL 17's own port, else at a front's), and a login's flights."""
+    own, port = tls_server
+    if own.has_tls and knows(own.binaries, SINCE_17):
+        yield own, port, 3
+        return
+    with DirectTlsFront(server.port, authority.certificate("localhost")) as front:
+        yield server, front.port, 4  # the front's SCRAM is not bound, so that it is not begun early
+
+
+def test_direct_tls_saves_a_flight(direct_tls: tuple[PostgresServer, int, int], authority: Authority) -> None:
     """The handshake is the first thing sent; ALPN says for what."""
+    server, port, expected = direct_tls
     habits = Habits()
-    with DirectTlsFront(server.port, authority.certificate("localhost")) as front, Proxy(front.port) as proxy:
+    with Proxy(port, settle_s=0.05) as proxy:
         address = Address("localhost", proxy.port, context(authority), direct_tls=True)
-        for _ in range(2):  # the front's SCRAM is not bound: the first login finds that out
+        for _ in range(2):  # the first login finds out what the server takes
             with connected(server, address=address, habits=habits) as connection:
                 flights = proxy.links[-1].traffic().flights
                 assert value(connection, "select 1") == 1
-    assert flights == 4  # the handshake, and three for a SCRAM that is not begun early
+    assert flights == expected
 
 
 # --- PgBouncer ---
