@@ -113,8 +113,8 @@ bench-speed: $(RUNTIME_VENV)/.installed ## Compare processor and wall time anew,
 bench-coldstart: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Measure cold starts anew: bench/coldstart.md
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries PYTHONPATH=src $(BIN)/python -m bench.coldstart
 
-bench-fleet: $(VENV)/.installed ## Measure the fleet anew, half an hour on an idle machine: bench/fleet.md
-	@PYTHONPATH=src $(BIN)/python -m bench.fleet
+bench-fleet: $(VENV)/.installed ## Measure the fleet anew, 25 minutes on an idle machine: bench/fleet.md (SCENARIO=x10: only that)
+	@PYTHONPATH=src $(BIN)/python -m bench.fleet $(if $(SCENARIO),--scenario $(SCENARIO))
 
 format: $(VENV)/.installed ## Put the code in order
 	@$(BIN)/ruff check --fix .

@@ -76,7 +76,9 @@ def _summary(result: Result) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.fleet", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a few seconds of it")
-    parser.add_argument("--scenario", action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument(
+        "--scenario", action="append", default=[], help="only this one, in place of its last results; may be repeated"
+    )
     parser.add_argument("--strategy", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--draw-only", action="store_true", help="table and plots from the results that are there")
     parser.add_argument("--output", type=Path, default=BENCH, help="a directory")

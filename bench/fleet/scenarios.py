@@ -75,13 +75,21 @@ FOUR = (*THREE, "kept")
 
 def full() -> list[Scenario]:
     """Return what is measured for bench/fleet.md."""
-    spiky = spike(10, 30, calm_per_s=4)
-    ten = Scenario(name="x10", title="10 x more environments than slots", phases=spiky, rest_s=9.6)
-    six = replace(ten, name="x6", title="6 x more environments than slots", rest_s=5.6, strategies=TWO)
+    ten = Scenario(
+        name="x10", title="10 x more environments than slots", phases=spike(10, 25, calm_per_s=4), rest_s=9.6
+    )
+    six = replace(
+        ten,
+        name="x6",
+        title="6 x more environments than slots",
+        phases=spike(8, 22, calm_per_s=4),
+        rest_s=5.6,
+        strategies=TWO,
+    )
     return [
         ten,
         six,
-        replace(ten, name="x3", title="3 x more environments than slots", rest_s=2.6, strategies=TWO),
+        replace(six, name="x3", title="3 x more environments than slots", rest_s=2.6),
         replace(
             six,
             name="fewer",
@@ -94,7 +102,7 @@ def full() -> list[Scenario]:
             six,
             name="restart",
             title="the server restarts in the spike",
-            restart_at_s=22.0,
+            restart_at_s=18.0,
             strategies=FOUR,
         ),
         replace(

@@ -8,27 +8,34 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 from random import Random
 
 from bench.fleet.scenarios import Scenario
 from db.fleet.lookout import LOOK_EVERY_S
 from db.fleet.pace import Pace
 from db.fleet.policy import (
+    NEW_FOR_S,
+    USED_AGAIN_AFTER_S,
+    USED_LATELY_S,
     Limit,
     Sample,
     Verdict,
     View,
+    at_work,
     keep_or_release,
     lease_s,
     newcomers_per_s,
     next_wait_s,
     outlived,
     patience_s,
+    pause_s,
 )
 
-CONNECT_S, CLOSE_S = 0.015, 0.005
-"""How long the server needs to let somebody in, and to notice that he has gone; the slot is taken meanwhile."""
-SHORTEST_LEASE_S, SLOT_WAIT_S = 2.0, 2.0
+CONNECT_S, CLOSE_S, REFUSE_S = 0.015, 0.005, 0.005
+"""How long the server needs to let somebody in, to notice that he has gone, and to turn somebody away: it begins a
+process for him, and only that finds that there is no slot."""
+SHORTEST_LEASE_S, SLOT_WAIT_S = 2.0, 1.0
 
 
 @dataclass(slots=True)
@@ -37,6 +44,9 @@ class Counts:
 
     answered: int = 0
     refused: int = 0
+    refused_unasked: int = 0
+    """Requests that were refused without troubling the server."""
+    last_refusal_at_s: float = 0.0
     attempts: int = 0
     connects: int = 0
     environments: int = 0
@@ -54,8 +64,18 @@ class Connection:
     """A slot that is taken."""
 
     leased_s: float
+    opened_at: float
     returned_at: float | None = None
     is_open: bool = True
+
+    def is_new(self, now: float) -> bool:
+        """Say whether it was opened a moment ago."""
+        return now - self.opened_at < NEW_FOR_S
+
+    def is_reused(self, now: float) -> bool:
+        """Say whether it is used again all the time."""
+        used_at = now if self.returned_at is None else self.returned_at
+        return now - used_at < USED_LATELY_S and used_at - self.opened_at > USED_AGAIN_AFTER_S
 
 
 class Environment:
@@ -67,9 +87,10 @@ class Environment:
         self.pace = Pace()
         self.sample: Sample | None = None
         self.newcomers_per_s: float | None = None
+        self.at_work: float | None = None
         self.own_sessions = 0
         self.refused_at: float | None = None
-        self.given_up = 0
+        self.in_vain_at = self.pauses_until = -inf
         self.began_at = 0.0
 
 
@@ -81,7 +102,8 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
         self._idle: list[Environment] = []
-        self._now, self._taken, self._sessions, self._version = 0.0, 0, 0, 1
+        self._connections: list[Connection] = []
+        self._now, self._taken, self._sessions, self._worked_s, self._version = 0.0, 0, 0, 0.0, 1
         self.counts = Counts()
 
     def run(self) -> Counts:
@@ -133,7 +155,11 @@ class Simulation:
             return
         if connection:
             self._close(connection)
-        until = self._now + patience_s(SLOT_WAIT_S, environment.given_up)
+        if self._now < environment.pauses_until:
+            self.counts.refused_unasked += 1
+            self._turn_away(environment)
+            return
+        until = self._now + patience_s(SLOT_WAIT_S, self._now - environment.in_vain_at)
         self._attempt(environment, asked_at, until)
 
     def _has_outlived(self, connection: Connection) -> bool:
@@ -143,7 +169,7 @@ class Simulation:
     def _attempt(self, environment: Environment, asked_at: float, until: float) -> None:
         self.counts.attempts += 1
         if self._taken >= self._scenario.slots:
-            self._refuse(environment, asked_at, until)
+            self._after(self._about(REFUSE_S), lambda: self._refuse(environment, asked_at, until))
             return
         self._taken += 1
         self.counts.peak = max(self.counts.peak, self._taken)
@@ -156,29 +182,37 @@ class Simulation:
         if self._now + wait_s < until:
             self._after(wait_s, lambda: self._attempt(environment, asked_at, until))
             return
-        environment.given_up += 1
+        environment.in_vain_at = self._now
+        environment.pauses_until = self._now + pause_s(self._random.random())
+        self._turn_away(environment)
+
+    def _turn_away(self, environment: Environment) -> None:
         self.counts.refused += 1
+        self.counts.last_refusal_at_s = self._now
         self._freeze(environment)
 
     def _connected(self, environment: Environment, asked_at: float) -> None:
         self.counts.connects += 1
         self._sessions += 1
         environment.own_sessions += 1
-        if environment.refused_at is None or environment.refused_at < asked_at:
-            environment.given_up = 0
-        sample = environment.sample
-        is_fresh = sample is not None and self._now - sample.seen_at < LOOK_EVERY_S
-        share = sample.share if sample and is_fresh else 1.0
-        environment.connection = Connection(lease_s(share, SHORTEST_LEASE_S))
+        environment.connection = Connection(self._first_lease_s(environment), self._now)
+        self._connections.append(environment.connection)
         self._work(environment, asked_at)
 
     def _work(self, environment: Environment, asked_at: float) -> None:
-        waited_s = self._now - asked_at
-        self._after(self._about(self._scenario.work_s), lambda: self._return(environment, waited_s))
+        waited_s, work_s = self._now - asked_at, self._about(self._scenario.work_s)
+        self._after(work_s, lambda: self._return(environment, waited_s, work_s))
+
+    def _first_lease_s(self, environment: Environment) -> float:
+        sample = environment.sample
+        if sample is None or self._now - sample.seen_at >= LOOK_EVERY_S:
+            return SHORTEST_LEASE_S
+        return lease_s(sample, environment.at_work, SHORTEST_LEASE_S)
 
     # --- after the transaction ---
 
-    def _return(self, environment: Environment, waited_s: float) -> None:
+    def _return(self, environment: Environment, waited_s: float, worked_s: float) -> None:
+        self._worked_s += worked_s
         self._look(environment)
         environment.pace.returned(self._now, environment.began_at)
         connection = environment.connection
@@ -193,11 +227,25 @@ class Simulation:
         before = environment.sample
         if before and self._now - before.seen_at < LOOK_EVERY_S:
             return
-        sample = Sample(self._now, (Limit(self._taken, self._scenario.slots),), self._sessions)
+        sample = self._sample(environment)
         environment.newcomers_per_s = newcomers_per_s(before, sample, environment.own_sessions)
+        environment.at_work = at_work(before, sample)
         environment.sample, environment.own_sessions = sample, 0
         if environment.connection:
-            environment.connection.leased_s = lease_s(sample.share, SHORTEST_LEASE_S)
+            environment.connection.leased_s = lease_s(sample, environment.at_work, SHORTEST_LEASE_S)
+
+    def _sample(self, environment: Environment) -> Sample:
+        """Count what the statement of db.fleet.sample counts."""
+        self._connections = [connection for connection in self._connections if connection.is_open]
+        others = [connection for connection in self._connections if connection is not environment.connection]
+        return Sample(
+            self._now,
+            (Limit(self._taken, self._scenario.slots),),
+            sessions=self._sessions,
+            newcomers=sum(connection.is_new(self._now) for connection in others),
+            reused=sum(connection.is_reused(self._now) for connection in others),
+            worked_s=self._worked_s,
+        )
 
     def _view(self, environment: Environment, connection: Connection) -> View:
         return View(

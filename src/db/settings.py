@@ -157,9 +157,9 @@ class DatabaseSettings:
     default_timeout_s: float = _setting("DB_DEFAULT_TIMEOUT_S", 30.0, _number(float, 0.1, 900))
     """Seconds that a borrow may take outside an invocation."""
     lease_s: float = _setting("DB_LEASE_S", 2.0, _number(float, 0, 60))
-    """Seconds that the server lets a warm connection idle where slots are scarce; 15 times as long where half of them
-    are free, 150 times where three quarters are. 0 for no limit."""
-    slot_wait_s: float = _setting("DB_SLOT_WAIT_S", 2.0, _number(float, 0, 60))
+    """Seconds that the server lets a warm connection idle where slots are scarce; 15 times as long where a fifth of
+    them is free, 150 times where half of them are. 0 for no limit."""
+    slot_wait_s: float = _setting("DB_SLOT_WAIT_S", 1.0, _number(float, 0, 60))
     """Seconds to wait at most for a slot on a server that has none left."""
     fleet_slots: int | None = _setting("DB_FLEET_SLOTS", None, _number(int, 1, 100_000))
     """Slots that this role may count on where others use the same server; PostgreSQL's limits by default."""

@@ -48,20 +48,64 @@ def test_an_administrator_can_log_in_at_any_time(crowd: Run) -> None:
     assert crowd.logins["let in"] > 5
 
 
-def test_few_environments_open_one_connection_each() -> None:
-    """Fewer than half as many as slots: no connection but the first, however often they are invoked."""
-    calm = run(
+def test_fewer_environments_than_slots_open_one_connection_each() -> None:
+    """More than half as many as slots, all in use: no connection but the first, however often they are invoked."""
+    slots = 3 * SLOTS
+    busy = run(
         Scenario(
-            name="calm",
+            name="fewer",
             title="fewer environments than slots",
-            phases=(Phase(6, 5),),
-            slots=3 * SLOTS,
-            work_s=0.05,
-            rest_s=0.2,
-            max_environments=SLOTS,
+            phases=(Phase(8, 8),),
+            slots=slots,
+            work_s=0.2,
+            rest_s=1.2,
+            max_environments=2 * SLOTS,
+            seed=30,
         )
     )
-    assert len(calm.answers) > 15
-    environments = sum(answer.cold for answer in calm.answers)
-    assert sum(answer.connects for answer in calm.answers) == environments
-    assert sum(answer.attempts for answer in calm.answers) == environments
+    served = [answer for answer in busy.answers if answer.failure != "throttled"]
+    environments = sum(answer.cold for answer in served)
+    assert slots / 2 < environments < slots
+    assert len(served) > 2 * environments
+    assert [answer.failure for answer in served] == [None] * len(served)
+    assert sum(answer.connects for answer in served) == environments
+    assert sum(answer.attempts for answer in served) == environments
+
+
+@pytest.fixture(scope="module")
+def overload() -> Run:
+    """Half as many requests again as the slots can serve."""
+    slots, work_s = 8, 0.5
+    return run(
+        Scenario(
+            name="overload",
+            title="more than the slots can serve",
+            phases=(Phase(2, 4), Phase(10, 1.5 * slots / work_s), Phase(3, 4)),
+            slots=slots,
+            work_s=work_s,
+            rest_s=0.3,
+            max_environments=60,
+            seed=2,
+        )
+    )
+
+
+def test_under_overload_the_excess_is_refused_and_costs_the_server_few_attempts(overload: Run) -> None:
+    """About as many are answered as the slots can serve, the others refused as saturated, all with few attempts."""
+    answered = [answer for answer in overload.answers if answer.failure is None]
+    assert {answer.failure for answer in overload.answers} == {None, "SaturatedError"}
+    assert len(answered) > 0.45 * len(overload.answers)
+    assert sum(answer.attempts for answer in overload.answers) < 3 * len(answered)
+
+
+def test_under_overload_most_of_the_excess_is_refused_without_an_attempt(overload: Run) -> None:
+    """At once, by an environment that knows; and when it is over, it is over."""
+    refused = [answer for answer in overload.answers if answer.failure is not None]
+    assert sum(answer.attempts == 0 for answer in refused) > len(refused) / 2
+    assert max(answer.at_s for answer in refused) < 14
+
+
+def test_under_overload_an_administrator_is_let_in(overload: Run) -> None:
+    """At the second try at the latest: who is refused has a process of the server's too, for a few milliseconds."""
+    assert overload.logins["let in"] > 5
+    assert overload.logins.get("refused", 0) <= 1

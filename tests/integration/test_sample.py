@@ -1,18 +1,29 @@
 """The statement that counts slots and grants leases, asked of a real server."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from db.fleet.policy import Limit, lease_s
+from db.fleet.policy import (
+    NEW_FOR_S,
+    USED_AGAIN_AFTER_S,
+    USED_LATELY_S,
+    Limit,
+    Sample,
+    at_work,
+    lease_s,
+)
 from db.fleet.sample import UNKNOWN, Counted, Terms, read, statement
 from local.postgres import PostgresServer
 
 PASSWORD = secrets.token_urlsafe()
+NOW = 100.0
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +37,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
         yield server
 
 
-def look(connection: psycopg.Connection, terms: Terms = UNKNOWN, fleet_slots: int | None = None) -> Counted:
-    row = connection.execute(statement(terms, 2.0, fleet_slots).encode()).fetchone()
+def look(
+    connection: psycopg.Connection,
+    terms: Terms = UNKNOWN,
+    fleet_slots: int | None = None,
+    before: Sample | None = None,
+) -> Counted:
+    row = connection.execute(statement(terms, 2.0, fleet_slots, before, NOW).encode()).fetchone()
     assert row is not None
-    return read(row, 100.0, 2.0)
+    return read(row, NOW)
 
 
 def app(server: PostgresServer) -> psycopg.Connection:
@@ -75,13 +91,84 @@ def test_new_sessions_are_seen(server: PostgresServer) -> None:
         assert after == before + 3
 
 
-@pytest.mark.parametrize("taken", range(1, 9))
-def test_the_server_grants_the_lease_that_the_policy_says(server: PostgresServer, taken: int) -> None:
-    """The lease in force on the connection is fleet.lease_s of what the same statement counted."""
+def test_connections_that_were_just_opened_are_newcomers(server: PostgresServer) -> None:
+    """The role's own, but not the one that looks; a second later they are not new any more."""
     with ExitStack() as stack:
-        connections = [stack.enter_context(app(server)) for _ in range(taken)]
-        counted = look(connections[-1])
-        assert counted.sample.share == pytest.approx(taken / 8)
-        in_force = connections[-1].execute("select setting from pg_settings where name = 'idle_session_timeout'")
-        assert in_force.fetchone() == (str(int(lease_s(taken / 8, 2.0) * 1000)),)
-        assert counted.lease_s == lease_s(taken / 8, 2.0)
+        connections = [stack.enter_context(app(server)) for _ in range(4)]
+        assert look(connections[0]).sample.newcomers == 3
+        time.sleep(NEW_FOR_S)
+        assert look(connections[0]).sample.newcomers == 0
+
+
+def test_connections_that_are_used_again_are_told_from_those_that_were_opened_and_left(server: PostgresServer) -> None:
+    """Two of four are used a second after they were opened; the other two, and the one that looks, do not count."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(app(server)) for _ in range(5)]
+        for connection in connections:
+            connection.execute("select 1")
+        time.sleep(USED_AGAIN_AFTER_S)
+        for connection in connections[:3]:
+            connection.execute("select 1")
+        assert look(connections[0]).sample.reused == 2
+        time.sleep(USED_LATELY_S)
+        assert look(connections[0]).sample.reused == 0
+
+
+def test_the_time_at_work_is_seen(server: PostgresServer) -> None:
+    """Statements and pauses in transactions count; the server adds them up when a connection ends at the latest."""
+    with app(server) as looking:
+        before = look(looking).sample.worked_s
+        with app(server) as connection, connection.transaction():
+            connection.execute("select pg_sleep(0.5)")
+            time.sleep(1)
+        give_up_at = time.monotonic() + 5
+        while look(looking).sample.worked_s < before + 1.5:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("used_again", [False, True])
+@pytest.mark.parametrize("busy", [None, 0.0, 1.5])
+def test_the_server_grants_the_lease_that_the_policy_says(
+    server: PostgresServer,
+    busy: float | None,
+    used_again: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """With any number of slots taken the lease in force is policy.lease_s of what the same statement counted."""
+    granted = set()
+    with ExitStack() as stack:
+        connections = [stack.enter_context(app(server)) for _ in range(8)]
+        time.sleep(USED_AGAIN_AFTER_S if used_again else 0)
+        for connection in connections:
+            connection.execute("select 1")
+        while connections:
+            before = None if busy is None else _busy_since_then(connections[-1], busy)
+            counted = look(connections[-1], before=before)
+            in_force = connections[-1].execute("select setting from pg_settings where name = 'idle_session_timeout'")
+            assert in_force.fetchone() == (f"{counted.lease_s * 1000:.0f}",)
+            assert counted.lease_s == lease_s(counted.sample, at_work(before, counted.sample), 2.0)
+            granted.add(counted.lease_s)
+            connections.pop().close()
+            _wait_until_used(server, len(connections))
+    assert granted == ({2.0, 30.0, 300.0} if used_again else {2.0, 300.0})
+
+
+def _busy_since_then(connection: psycopg.Connection, busy: float) -> Sample:
+    """Return a sample of ten seconds ago, since when `busy` have been at work."""
+    sample = look(connection).sample
+    return replace(sample, seen_at=NOW - 10, worked_s=sample.worked_s - busy * 10)
+
+
+def _wait_until_used(server: PostgresServer, slots: int) -> None:
+    give_up_at = time.monotonic() + 10
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        while _used(admin) > slots:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.02)
+
+
+def _used(admin: psycopg.Connection) -> int:
+    counted = admin.execute("select count(*) from pg_stat_activity where usename = 'app'").fetchone()
+    assert counted is not None
+    number: int = counted[0]
+    return number

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from db import Borrow, Database, DatabaseSettings, SaturatedError, Tls
 from db.fleet.member import LEASE_S
+from db.fleet.policy import NEW_FOR_S
 from db.observation import Silence
 from db.protocol.riders import nobody
 from local.postgres import PostgresServer
@@ -94,6 +95,15 @@ def take(server: PostgresServer) -> Iterator[Callable[[int], list[psycopg.Connec
         yield taken
 
 
+@pytest.fixture
+def crowded(take: Callable[[int], object]) -> int:
+    """Take more than half of the slots, long enough ago that nobody expects more: leases are the shortest."""
+    taken = SLOTS // 2
+    take(taken)
+    time.sleep(NEW_FOR_S)
+    return taken
+
+
 def test_while_there_is_room_no_environment_opens_more_than_its_first_connection(
     environment: Callable[..., Database], facts: Facts, server: PostgresServer
 ) -> None:
@@ -110,7 +120,7 @@ def test_while_there_is_room_no_environment_opens_more_than_its_first_connection
 def test_a_slot_that_others_need_is_given_back_with_the_borrow(
     environment: Callable[..., Database], facts: Facts, take: Callable[[int], object], server: PostgresServer
 ) -> None:
-    """Above the high-water mark the connection is closed on return, and the reason is told."""
+    """While others come and few slots are free the connection is closed on return, and the reason is told."""
     take(SLOTS - 2)
     database = environment(lease_s=30)
     work(database)
@@ -155,8 +165,8 @@ def test_an_environment_that_gets_no_slot_says_so_in_time(
 ) -> None:
     """A typed error with a Retry-After, before patience or the invocation ends."""
     take(SLOTS)
-    database = environment(slot_wait_s=0.5, reserve_s=0)
     for remaining_ms, at_most_s in ((10_000, 0.5), (300, 0.3)):
+        database = environment(slot_wait_s=0.5, reserve_s=0)
         began = time.monotonic()
         with pytest.raises(SaturatedError) as caught, database.invocation(remaining_ms):
             work(database)
@@ -175,13 +185,12 @@ def test_an_administrator_can_log_in_when_the_fleet_has_all_slots(
 
 
 def test_the_server_ends_the_lease_of_an_idle_connection_and_nobody_notices(
-    environment: Callable[..., Database], facts: Facts, take: Callable[[int], object], server: PostgresServer
+    environment: Callable[..., Database], facts: Facts, crowded: int, server: PostgresServer
 ) -> None:
-    """With three of ten slots taken a lease is 15 times the shortest; then the slot is free, the next borrow works."""
-    take(2)
-    database = environment(lease_s=0.1)
+    """After its lease the slot is free, and the next borrow works."""
+    database = environment(lease_s=1.5)
     work(database)
-    wait_until(lambda: connected(server) == 2)
+    wait_until(lambda: connected(server) == crowded)
     work(database)
     assert [borrow.failure for borrow in facts] == [None, None]
     assert [borrow.opened for borrow in facts] == [True, True]
@@ -189,30 +198,30 @@ def test_the_server_ends_the_lease_of_an_idle_connection_and_nobody_notices(
 
 
 def test_a_borrow_just_before_the_lease_ends_still_succeeds(
-    environment: Callable[..., Database], facts: Facts, take: Callable[[int], object]
+    environment: Callable[..., Database], facts: Facts, crowded: int
 ) -> None:
     """Whenever the borrow comes around the lease's end, it works: on the warm connection or on a new one."""
-    take(2)
-    database = environment(lease_s=0.1)
+    database = environment(lease_s=1.5)
     for hundredths in range(95, 160, 8):
         work(database)
         time.sleep(hundredths / 100)
     work(database)
     assert [borrow.failure for borrow in facts] == [None] * len(facts)
+    assert facts[0].slots.used == crowded + 1
     ended = [borrow.slots.lease_ended for borrow in facts]
     assert True in ended
     assert False in ended[1:]
 
 
 def test_a_connection_that_will_not_be_used_before_its_lease_ends_is_not_kept(
-    environment: Callable[..., Database], facts: Facts, take: Callable[[int], object]
+    environment: Callable[..., Database], facts: Facts, crowded: int
 ) -> None:
     """An environment that borrows more seldom than its leases last gives the slot back at once."""
-    take(2)
-    database = environment(lease_s=0.1)
+    database = environment(lease_s=1.5)
     for _ in range(3):
         work(database)
         time.sleep(2)
+    assert facts[0].slots.used == crowded + 1
     assert [borrow.slots.released for borrow in facts] == [None, *["no use before the lease ends"] * 2]
 
 

@@ -1,35 +1,45 @@
 """The fleet's policy as tables: what each environment decides from what it has seen."""
 
 import itertools
+import math
+from typing import Any
 
 import pytest
 
 from db.fleet.policy import (
     LEASES,
+    LONGEST_PAUSE_S,
+    PATIENCE_IS_BACK_AFTER_S,
     Limit,
     Sample,
     Verdict,
     View,
+    at_work,
     keep_or_release,
     lease_s,
     newcomers_per_s,
     next_wait_s,
     outlived,
     patience_s,
+    pause_s,
+    slots_for_all,
     slots_for_newcomers,
 )
 
 
-def sample(used: int, slots: int = 40, *others: Limit, seen_at: float = 100.0, sessions: int = 0) -> Sample:
-    return Sample(seen_at, (Limit(used, slots), *others), sessions)
+def sample(used: int, slots: int = 40, *others: Limit, seen_at: float = 100.0, **counted: Any) -> Sample:  # noqa: ANN401 - the fields of Sample
+    return Sample(seen_at, (Limit(used, slots), *others), **counted)
 
 
 @pytest.mark.parametrize(
     ("view", "verdict"),
     [
         pytest.param(View(now=100), Verdict.KEEP, id="nothing seen yet"),
-        pytest.param(View(now=100, sample=sample(20)), Verdict.KEEP, id="newcomers unknown, half is free"),
-        pytest.param(View(now=100, sample=sample(21)), Verdict.RELEASE_PRESSURE, id="newcomers unknown, less is free"),
+        pytest.param(View(now=100, sample=sample(40)), Verdict.KEEP, id="full at first sight, but nobody is new"),
+        pytest.param(View(now=100, sample=sample(28, newcomers=9)), Verdict.KEEP, id="nine are new: 12 are enough"),
+        pytest.param(
+            View(now=100, sample=sample(29, newcomers=9)), Verdict.RELEASE_PRESSURE, id="nine are new: 11 are not"
+        ),
         pytest.param(View(now=100, sample=sample(40), newcomers_per_s=0), Verdict.KEEP, id="full, but nobody comes"),
         pytest.param(
             View(now=100, sample=sample(38), newcomers_per_s=25, held_s=0.01), Verdict.KEEP, id="few come: 2 are enough"
@@ -48,7 +58,9 @@ def sample(used: int, slots: int = 40, *others: Limit, seen_at: float = 100.0, s
             View(now=100, sample=sample(1), idle_s=11, leased_s=10), Verdict.RELEASE_UNUSED, id="not used in time"
         ),
         pytest.param(
-            View(now=100, sample=sample(10, 40, Limit(10, 12))), Verdict.RELEASE_PRESSURE, id="the role's own limit"
+            View(now=100, sample=sample(10, 40, Limit(10, 12), newcomers=1)),
+            Verdict.RELEASE_PRESSURE,
+            id="the role's own limit",
         ),
         pytest.param(View(now=100, sample=sample(3, 0)), Verdict.KEEP, id="no slot for this role at all"),
     ],
@@ -60,24 +72,78 @@ def test_a_slot_is_given_back_when_others_need_it_and_only_then(view: View, verd
 
 def test_more_newcomers_never_need_fewer_slots() -> None:
     """What must stay free grows with the rate of newcomers, slower than they do; nobody who comes needs nothing."""
-    limit = Limit(0, 100)
     rates = (0, 1, 10, 100, 1_000)
-    needs = [slots_for_newcomers(limit, View(now=0, newcomers_per_s=rate, held_s=0.05)) for rate in rates]
+    needs = [slots_for_newcomers(sample(0), View(now=0, newcomers_per_s=rate, held_s=0.05)) for rate in rates]
     assert needs == sorted(needs)
     assert needs[0] == 0
     assert needs[-1] < 10 * needs[-2]
-    assert slots_for_newcomers(limit, View(now=0)) == 50
+
+
+def test_newcomers_of_whom_no_rate_is_known_are_those_just_seen() -> None:
+    """Who looks for the first time counts connections that were opened a moment ago; a rate, once known, tells more."""
+    seen = sample(0, newcomers=4)
+    assert slots_for_newcomers(seen, View(now=0)) == 8
+    assert slots_for_newcomers(seen, View(now=0, newcomers_per_s=20, held_s=0.05)) == 4
+
+
+@pytest.mark.parametrize(
+    ("used", "reused", "busy", "times"),
+    [
+        pytest.param(20, 0, None, 150, id="half is free"),
+        pytest.param(21, 0, None, 1, id="half is idle"),
+        pytest.param(21, 1, None, 15, id="half is idle but for one that is used again"),
+        pytest.param(32, 12, 0.0, 15, id="four fifths are taken, half idles"),
+        pytest.param(33, 33, 0.0, 1, id="hardly one is free"),
+        pytest.param(32, 20, 5.5, 15, id="the 8 that are free would do for 5.5 at work"),
+        pytest.param(32, 20, 5.7, 1, id="and not for 5.7"),
+        pytest.param(20, 20, 16.1, 1, id="nor half of the slots for 16"),
+    ],
+)
+def test_a_lease_is_long_where_a_crowd_or_a_deployment_would_find_slots(
+    used: int, reused: int, busy: float | None, times: float
+) -> None:
+    """Whoever falls asleep with a connection, the next ones are served without it; or it is soon taken back."""
+    assert lease_s(sample(used, reused=reused), busy, 2.0) == 2.0 * times
 
 
 def test_what_a_sleeping_fleet_holds_back_is_bounded() -> None:
-    """A quarter of the slots at most idles for more than 30 s, half for more than 2 s, with leases from 2 s."""
-    shares = [n / 100 for n in range(120)]
-    leases = [lease_s(share, 2.0) for share in shares]
+    """Half of the slots at most for more than 30 s, four fifths for more than 2 s, with leases from 2 s."""
+    samples = [sample(n, 100, reused=n) for n in range(120)]
+    leases = [lease_s(seen, None, 2.0) for seen in samples]
     assert leases == sorted(leases, reverse=True)
-    assert max(share for share, lease in zip(shares, leases, strict=True) if lease > 30) == 0.25
-    assert max(share for share, lease in zip(shares, leases, strict=True) if lease > 2) == 0.5
-    assert {lease_s(share, 4.0) / lease_s(share, 2.0) for share in shares} == {2.0}
+    assert max(seen.share for seen, lease in zip(samples, leases, strict=True) if lease > 30) == 0.5
+    assert max(seen.share for seen, lease in zip(samples, leases, strict=True) if lease > 2) == 0.8
+    assert {lease_s(seen, None, 4.0) / lease_s(seen, None, 2.0) for seen in samples} == {2.0}
     assert len(set(leases)) == len(LEASES)
+
+
+def test_every_limit_is_kept_in_mind() -> None:
+    """The role's own limit counts as the server's does: for what is taken, what idles and what is free."""
+    assert lease_s(sample(6, 100, Limit(6, 10), reused=1), None, 2.0) == 30
+    assert lease_s(sample(6, 100, Limit(6, 10)), None, 2.0) == 2
+    assert lease_s(sample(6, 100, Limit(6, 10), reused=1), 3.0, 2.0) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "busy"),
+    [
+        pytest.param(None, sample(1), None, id="first sample"),
+        pytest.param(sample(1, seen_at=90, worked_s=5), sample(1, worked_s=45), 4.0, id="four at a time"),
+        pytest.param(sample(1, seen_at=-250, worked_s=5), sample(1, worked_s=45), None, id="too far apart to tell"),
+        pytest.param(sample(1, seen_at=90, worked_s=5), sample(1), 0.0, id="the server forgot its count"),
+    ],
+)
+def test_how_many_are_at_work_is_known_from_two_samples(
+    before: Sample | None, after: Sample, busy: float | None
+) -> None:
+    """The time spent in transactions, all sessions together, grows by a second a second for each that is at work."""
+    assert at_work(before, after) == busy
+
+
+def test_more_work_never_needs_fewer_slots() -> None:
+    """What would serve everything that goes on is more than the average, by a deviation."""
+    needs = [slots_for_all(busy) for busy in (0, 1, 4, 25)]
+    assert needs == [0, 2, 6, 30]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +186,7 @@ def test_newcomers_are_counted_between_two_samples(
 def test_a_wait_is_drawn_from_nothing_to_a_cap_that_shrinks() -> None:
     """All draws are spread over the whole range, which shrinks with the time left down to a floor."""
     caps = [next_wait_s(left_s, 1.0) for left_s in (9.0, 2.0, 1.0, 0.01)]
-    assert caps == [1.0, 1.0, 0.5, 0.2]
+    assert caps == [1.0, 1.0, 0.5, 0.4]
     assert [next_wait_s(2.0, draw) for draw in (0.0, 0.5)] == [0.0, 0.5]
 
 
@@ -134,7 +200,13 @@ def test_who_waits_longer_asks_more_often_and_all_ask_a_bounded_number_of_times(
     assert len(waits) < 15
 
 
-def test_patience_halves_with_each_wait_in_vain_and_never_ends() -> None:
-    """Under overload the excess is refused after a sixteenth of the patience; somebody always asks."""
-    assert [patience_s(4.0, given_up) for given_up in range(6)] == [4.0, 2.0, 1.0, 0.5, 0.25, 0.25]
-    assert patience_s(4.0, 1_000) == 0.25
+def test_patience_is_lost_with_a_wait_in_vain_and_grows_back() -> None:
+    """Under overload nobody waits for what does not come; nothing but time is needed for it to be whole again."""
+    back_s = PATIENCE_IS_BACK_AFTER_S
+    assert [patience_s(4.0, since_s) for since_s in (0, back_s / 4, back_s, math.inf)] == [0.0, 1.0, 4.0, 4.0]
+
+
+def test_after_a_wait_in_vain_nothing_is_attempted_for_a_moment() -> None:
+    """Those who were refused together do not come back together."""
+    assert [pause_s(draw) for draw in (0.0, 0.5, 1.0)] == [0.0, LONGEST_PAUSE_S / 2, LONGEST_PAUSE_S]
+    assert LONGEST_PAUSE_S < 1

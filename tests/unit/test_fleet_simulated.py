@@ -60,6 +60,16 @@ def test_few_environments_open_one_connection_each(seconds_between: float, seed:
     assert counts.attempts == counts.connects == counts.environments
 
 
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_more_than_half_as_many_environments_as_slots_open_one_connection_each(seed: int) -> None:
+    """Where they are used again all the time; one or two lose theirs in a lull."""
+    scenario = Scenario(name="more", title="", phases=(Phase(60, 9),), work_s=0.4, rest_s=1.0, seed=seed)
+    counts = Simulation(scenario).run()
+    assert counts.environments > 20
+    assert counts.connects <= counts.environments + 2
+    assert counts.attempts == counts.connects
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_deployment_is_served_at_once(seed: int) -> None:
     """Twice as many old environments as slots fall asleep with what they hold; the new ones wait for none of it."""
@@ -79,20 +89,35 @@ def test_a_deployment_is_served_at_once(seed: int) -> None:
     assert counts.attempts <= 1.05 * counts.answered
 
 
-@pytest.mark.parametrize("times", [1.5, 3])
-def test_what_is_more_than_the_slots_can_do_is_refused_quickly(times: float) -> None:
-    """The rest is served: nearly as many answers as the slots can give, and few attempts for each refusal."""
-    slots, work_s = 40, 0.2
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("times", "most_attempts"), [(1.5, 2.2), (3, 3), (6, 4)])
+def test_what_is_more_than_the_slots_can_do_is_refused_quickly(times: float, most_attempts: float, seed: int) -> None:
+    """The rest is served in good time: nearly as much as the slots can do, and few attempts for each answer."""
+    slots, work_s, seconds = 12, 0.4, 40
     most_per_s = slots / work_s
     scenario = Scenario(
         name="overload",
         title="",
-        phases=(Phase(40, times * most_per_s),),
+        phases=(Phase(seconds, times * most_per_s),),
         slots=slots,
         work_s=work_s,
-        rest_s=0.3,
+        rest_s=0.5,
+        seed=seed,
     )
     counts = Simulation(scenario).run()
-    assert counts.answered > 0.85 * 40 * most_per_s
-    assert counts.attempts < 8 * (counts.answered + counts.refused)
+    assert counts.answered > 0.85 * seconds * most_per_s
+    assert counts.waited_at_most(1.05) > 0.999 * counts.answered / (counts.answered + counts.refused)
+    assert counts.attempts < most_attempts * counts.answered
     assert counts.peak <= slots
+    assert counts.refused_unasked > 0.6 * counts.refused
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_overload_is_over_when_it_is_over(seed: int) -> None:
+    """A second after the last request too many nobody is refused."""
+    scenario = Scenario(
+        name="overload", title="", phases=(Phase(20, 90), Phase(20, 15)), slots=12, work_s=0.4, rest_s=0.5, seed=seed
+    )
+    counts = Simulation(scenario).run()
+    assert counts.refused > 500
+    assert counts.last_refusal_at_s < 21

@@ -6,7 +6,7 @@ Writes the statement that rides, reads what it brings. Knows nothing of pools or
 from collections.abc import Sequence
 
 from db.deadline import Clock
-from db.fleet.policy import Sample, lease_s, newcomers_per_s
+from db.fleet.policy import Sample, at_work, lease_s, newcomers_per_s
 from db.fleet.sample import UNKNOWN, read, statement
 from db.settings import DatabaseSettings
 
@@ -27,6 +27,7 @@ class Lookout:
         self._own_sessions = 0
         self.sample: Sample | None = None
         self.newcomers_per_s: float | None = None
+        self._at_work: float | None = None
 
     def began_session(self) -> None:
         """Take note that this environment has opened a connection."""
@@ -40,12 +41,13 @@ class Lookout:
         self._looked_at = now
         if now - self._terms_since > TERMS_LAST_S:
             self._terms = UNKNOWN
-        return statement(self._terms, self._settings.lease_s, self._settings.fleet_slots)
+        return statement(self._terms, self._settings.lease_s, self._settings.fleet_slots, self.sample, now)
 
     def saw(self, row: Sequence[object]) -> float:
         """Take what the statement brought; return the lease in seconds that it granted."""
-        counted = read(row, self._clock(), self._settings.lease_s)
+        counted = read(row, self._clock())
         self.newcomers_per_s = newcomers_per_s(self.sample, counted.sample, self._own_sessions)
+        self._at_work = at_work(self.sample, counted.sample)
         self.sample, self._own_sessions = counted.sample, 0
         if self._terms == UNKNOWN:
             self._terms, self._terms_since = counted.terms, self._clock()
@@ -53,8 +55,6 @@ class Lookout:
 
     def first_lease_s(self) -> float:
         """Return the lease for a connection about to be opened: by the last sample, the shortest where that is old."""
-        share = self.sample.share if self.sample and self._is_fresh(self.sample) else 1.0
-        return lease_s(share, self._settings.lease_s)
-
-    def _is_fresh(self, sample: Sample) -> bool:
-        return self._clock() - sample.seen_at < LOOK_EVERY_S
+        if self.sample is None or self._clock() - self.sample.seen_at >= LOOK_EVERY_S:
+            return self._settings.lease_s
+        return lease_s(self.sample, self._at_work, self._settings.lease_s)

@@ -44,7 +44,7 @@ class Member:
     ) -> None:
         self._clock = clock or FrozenTimeClock()
         self._settings = settings
-        self._queue = queue or Queue(settings.slot_wait_s, deadline)
+        self._queue = queue or Queue(settings.slot_wait_s, deadline, clock=self._clock)
         self._keeps = settings.pool_size > 0
         self._attempted_at = 0.0
         self._takes_leases: Callable[[], bool] = bool

@@ -12,13 +12,21 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-IF_UNKNOWN = 0.5
-"""The share of slots that stays free where it is not known how many environments come without a connection."""
+LEASES = ((0.5, 150.0), (0.8, 15.0), (1.0, 1.0))
+"""Up to which share of slots taken a lease lasts how many times the shortest, where nothing speaks against it."""
 
-LEASES = ((0.25, 150.0), (0.5, 15.0), (1.0, 1.0))
-"""Up to which share of slots taken a lease lasts how many times the shortest. So a quarter of the slots at most is idle
-for longer than the second, half at most for longer than the third: what a fleet that falls asleep can hold back. Longer
-ones above half would spare calm fleets connects, and make the environments of the next deployment wait."""
+MOST_IDLE = 0.5
+"""Up to which share of slots connections may idle for longer than the shortest lease, besides those that are used again
+all the time: what a sudden crowd finds free or gets back within seconds is half of the slots at least."""
+
+USED_LATELY_S, USED_AGAIN_AFTER_S = 2.0, 1.0
+"""A connection is used again all the time where the last use was so lately, and so long after it was opened."""
+
+NEW_FOR_S = 1.0
+"""For how long after it was opened a connection is a newcomer's."""
+
+WORK_COUNTS_S = 300.0
+"""How far apart two samples may be to tell how many are at work."""
 
 REFUSAL_COUNTS_S = 2.0
 """For how long a refusal tells that slots are scarce, whatever the sample says."""
@@ -26,7 +34,7 @@ REFUSAL_COUNTS_S = 2.0
 RATE_COUNTS_S = 10.0
 """How far apart two samples may be to tell how many come: a longer time averages a spike away that has just begun."""
 
-SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.2, 1.0
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.4, 1.0
 """Between which a wait's cap lies: an attempt that is refused costs the server about as much as one that is not, and
 a slot that becomes free should not be waited for much longer."""
 
@@ -34,8 +42,11 @@ DEVIATIONS = 4
 """How many more newcomers than usual there are slots for. Three are refused too often while a spike begins; more keep
 hardly a connection."""
 
-SMALLEST_PATIENCE = 1 / 16
-"""What is left of the patience for a slot when all the waiting before was in vain."""
+PATIENCE_IS_BACK_AFTER_S = 8.0
+"""How long after a wait in vain the patience for a slot is whole again."""
+
+LONGEST_PAUSE_S = 0.5
+"""For how long at most nothing is attempted after a wait in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,14 @@ class Sample:
     seen_at: float
     limits: tuple[Limit, ...]
     """The server's, and the database's, the role's and the fleet's own where they have one."""
-    sessions: int
+    sessions: int = 0
     """Sessions ever begun on the server: how fast it grows says how many come without a connection."""
+    newcomers: int = 0
+    """Other connections of this role that were opened a moment ago: how many come, where but one sample is known."""
+    reused: int = 0
+    """Other connections of this role that are used again all the time."""
+    worked_s: float = 0.0
+    """Seconds ever spent in transactions, all sessions together: how fast it grows says how many are at work."""
 
     @property
     def tightest(self) -> Limit:
@@ -76,16 +93,31 @@ class Sample:
         """Return the share of the slots that is taken, by the limit of which most is."""
         return max(limit.share for limit in self.limits)
 
+    @property
+    def idle_share(self) -> float:
+        """Return the share of the slots that is taken by connections which are not used again all the time."""
+        return max(Limit(limit.used - self.reused, limit.slots).share for limit in self.limits)
+
 
 def newcomers_per_s(before: Sample | None, sample: Sample, own: int) -> float | None:
     """Return how many sessions a second others began between two samples; None where those do not tell.
 
     The environment's `own` do not count: who keeps his connection comes no more.
     """
-    apart_s = sample.seen_at - before.seen_at if before else 0.0
-    if before is None or not 0 < apart_s <= RATE_COUNTS_S:
-        return None
-    return max(0, sample.sessions - before.sessions - own) / apart_s
+    apart_s = seconds_between(before, sample.seen_at, RATE_COUNTS_S)
+    return max(0, sample.sessions - before.sessions - own) / apart_s if before and apart_s else None
+
+
+def at_work(before: Sample | None, sample: Sample) -> float | None:
+    """Return how many sessions were in a transaction on average between two samples; None where those do not tell."""
+    apart_s = seconds_between(before, sample.seen_at, WORK_COUNTS_S)
+    return max(0.0, sample.worked_s - before.worked_s) / apart_s if before and apart_s else None
+
+
+def seconds_between(before: Sample | None, now: float, at_most_s: float) -> float | None:
+    """Return how long ago the sample before was seen; None where there is none or it was too long ago to tell."""
+    apart_s = now - before.seen_at if before else 0.0
+    return apart_s if 0 < apart_s <= at_most_s else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,26 +151,36 @@ def keep_or_release(view: View) -> Verdict:
         return Verdict.RELEASE_REFUSED
     if view.idle_s is not None and view.idle_s > view.leased_s:
         return Verdict.RELEASE_UNUSED
-    if view.sample is not None and any(limit.free < slots_for_newcomers(limit, view) for limit in view.sample.limits):
+    if view.sample is not None and view.sample.tightest.free < slots_for_newcomers(view.sample, view):
         return Verdict.RELEASE_PRESSURE
     return Verdict.KEEP
 
 
-def slots_for_newcomers(limit: Limit, view: View) -> float:
-    """Return how many of a limit's slots must stay free for environments that come without a connection.
+def slots_for_newcomers(sample: Sample, view: View) -> float:
+    """Return how many slots must stay free for environments that come without a connection.
 
     Of those, rate times duration are under way on average (Little's law) and hold slots already. What must be free is
     for those that come more often than on average: some standard deviations of a Poisson number.
     """
-    if view.newcomers_per_s is None:
-        return IF_UNKNOWN * limit.slots
-    return DEVIATIONS * math.sqrt(view.newcomers_per_s * view.held_s)
+    per_s = view.newcomers_per_s
+    under_way = sample.newcomers if per_s is None else per_s * view.held_s
+    return min(sample.tightest.slots / 2, DEVIATIONS * math.sqrt(under_way))
 
 
-def lease_s(share: float, shortest_s: float) -> float:
-    """Return for how long the server lets a connection idle that came back when `share` of the slots was taken."""
-    times = next((times for up_to, times in LEASES if share <= up_to), LEASES[-1][1])
-    return shortest_s * times
+def slots_for_all(at_work: float) -> float:
+    """Return how many slots would serve everything that goes on, if nobody came back to the connection he holds."""
+    return at_work + math.sqrt(at_work)
+
+
+def lease_s(sample: Sample, at_work: float | None, shortest_s: float) -> float:
+    """Return for how long the server lets a connection idle that comes back.
+
+    The shortest where the free slots would not do if everybody who holds one fell asleep for good, as at a deployment;
+    and where more than half of the slots would be out of reach for a sudden crowd.
+    """
+    if sample.tightest.free < slots_for_all(at_work or 0.0) or sample.idle_share > MOST_IDLE:
+        return shortest_s
+    return shortest_s * next((times for up_to, times in LEASES if sample.share <= up_to), 1.0)
 
 
 def outlived(idle_s: float, leased_s: float) -> bool:
@@ -159,10 +201,20 @@ def next_wait_s(left_s: float, draw: float) -> float:
     return draw * min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, left_s / 2))
 
 
-def patience_s(longest_s: float, given_up: int) -> float:
-    """Return how long to wait for a slot at all, after the last `given_up` waits were in vain.
+def patience_s(longest_s: float, since_in_vain_s: float) -> float:
+    """Return how long to wait for a slot at all, so long after the last wait that was in vain.
 
-    Halved each time: where the database is asked for more than it can do, the excess is refused quickly, and those who
-    wait are few enough that asking again does not become the load.
+    It grows back from nothing: where the database is asked for more than it can do, waiting gains no slot, and those
+    who wait are few enough that asking again does not become the load.
     """
-    return longest_s * max(SMALLEST_PATIENCE, 0.5**given_up)
+    return longest_s * min(1.0, since_in_vain_s / PATIENCE_IS_BACK_AFTER_S)
+
+
+def pause_s(draw: float) -> float:
+    """Return for how long to attempt nothing after a wait in vain: a `draw` (0 to 1) from 0 to half a second.
+
+    Lambda hands each request to the environment that was idle last, and one that has just refused a request is: the
+    excess comes to a few, who refuse it without troubling the server. Everyone else attempts at once, and with a slot
+    had here the next attempt is too, so that overload is over when it is over (a circuit breaker, half open by draw).
+    """
+    return draw * LONGEST_PAUSE_S

@@ -9,24 +9,66 @@ written into the statement, which halves its cost again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db.fleet.policy import LEASES, Limit, Sample, lease_s
+from db.fleet.policy import (
+    LEASES,
+    MOST_IDLE,
+    NEW_FOR_S,
+    USED_AGAIN_AFTER_S,
+    USED_LATELY_S,
+    WORK_COUNTS_S,
+    Limit,
+    Sample,
+    seconds_between,
+)
+
+_LIMITS = ("server", "database", "role")
+_COLUMNS = (
+    "server_used",
+    "server_slots",
+    "database_used",
+    "database_slots",
+    "role_used",
+    "role_slots",
+    "sessions",
+    "database",
+    "role",
+    "newcomers",
+    "reused",
+    "worked_ms",
+    "lease_ms",
+)
+"""The numbers in the statement's row, in its order."""
+_TERMS = ("database", "role", "server_slots", "database_slots", "role_slots")
+"""Those of them that Terms takes."""
 
 _STATEMENT = """
-select *, set_config('idle_session_timeout', (case {leases} end)::text, false) as lease
+select {columns}, set_config('idle_session_timeout', lease_ms::text, false)
 from (
-  select *, greatest(
-    server_used / nullif(server_slots, 0)::float, database_used / nullif(database_slots, 0)::float,
-    role_used / nullif(role_slots, 0)::float) as share
+ select *, case
+   when free < at_work + sqrt(at_work) or idle_share > {most_idle} then {shortest} {leases} else {shortest}
+ end as lease_ms
+ from (
+  select *, least(server_slots - server_used, database_slots - database_used, role_slots - role_used) as free,
+    {share} as share, {idle_share} as idle_share, greatest(0, {at_work}) as at_work
   from (
     select
-      count(*) filter (where pg_stat_get_backend_dbid(id) <> 0) as server_used, {server_slots} as server_slots,
-      count(*) filter (where pg_stat_get_backend_dbid(id) = {database}) as database_used,
-      {database_slots} as database_slots,
-      count(*) filter (where pg_stat_get_backend_userid(id) = {role}) as role_used, {role_slots} as role_slots,
-      pg_stat_get_db_sessions({database}) as sessions, {database}::bigint as database, {role}::bigint as role
-    from pg_stat_get_backend_idset() as id
-  ) as seen
-) as shared
+      count(*) filter (where of_database <> 0) as server_used, {server_slots} as server_slots,
+      count(*) filter (where of_database = {database}) as database_used, {database_slots} as database_slots,
+      count(*) filter (where of_role = {role}) as role_used, {role_slots} as role_slots,
+      pg_stat_get_db_sessions({database}) as sessions, {database}::bigint as database, {role}::bigint as role,
+      count(*) filter (where is_other and began > now() - interval '{new_for} s') as newcomers,
+      count(*) filter (where is_other and used > greatest(now() - interval '{lately} s', began + interval '{again} s'))
+        as reused,
+      pg_stat_get_db_active_time({database}) + pg_stat_get_db_idle_in_transaction_time({database}) as worked_ms
+    from (
+      select pg_stat_get_backend_dbid(id) as of_database, pg_stat_get_backend_userid(id) as of_role,
+        pg_stat_get_backend_pid(id) <> pg_backend_pid() as is_other,
+        pg_stat_get_backend_start(id) as began, pg_stat_get_backend_activity_start(id) as used
+      from pg_stat_get_backend_idset() as id
+    ) as sessions
+  ) as counted
+ ) as shared
+) as granted
 """
 
 
@@ -48,23 +90,51 @@ class Terms:
 UNKNOWN = Terms()
 
 
-def statement(terms: Terms, shortest_lease_s: float, fleet_slots: int | None) -> str:
-    """Return the statement; `fleet_slots` is the share of the server that the settings leave to this role."""
+def statement(
+    terms: Terms, shortest_lease_s: float, fleet_slots: int | None, before: Sample | None = None, now: float = 0.0
+) -> str:
+    """Return the statement; `fleet_slots` is the share of the server that the settings leave to this role.
+
+    With the sample `before`, it can tell how many have been at work since then.
+    """
     own = "null" if fleet_slots is None else str(fleet_slots)
     return _STATEMENT.format(
+        columns=", ".join(_COLUMNS),
         database=terms.database,
         role=terms.role,
         server_slots=terms.server_slots,
         database_slots=terms.database_slots,
         role_slots=f"least({terms.role_slots}, {own}::int)",
+        share=_share("{}_used"),
+        idle_share=_share("({}_used - reused)"),
+        at_work=_at_work(before, now),
+        most_idle=MOST_IDLE,
         leases=_leases(shortest_lease_s),
+        shortest=_ms(shortest_lease_s),
+        new_for=NEW_FOR_S,
+        lately=USED_LATELY_S,
+        again=USED_AGAIN_AFTER_S,
     )
 
 
+def _share(used: str) -> str:
+    """Return the largest share of a limit that is `used`; what has no limit is NULL, which greatest() passes over."""
+    shares = (f"{used.format(of)} / nullif({of}_slots, 0)::float" for of in _LIMITS)
+    return f"greatest({', '.join(shares)})"
+
+
+def _at_work(before: Sample | None, now: float) -> str:
+    """Return policy.at_work as SQL; NULL, and any comparison with it, where it is not known."""
+    apart_s = seconds_between(before, now, WORK_COUNTS_S)
+    return f"(worked_ms / 1000 - {before.worked_s}) / {apart_s}" if before and apart_s else "null"
+
+
 def _leases(shortest_s: float) -> str:
-    """Return fleet.lease_s as the branches of a CASE, in milliseconds."""
-    steps = [f"when share <= {up_to} then {lease_s(up_to, shortest_s) * 1000:.0f}" for up_to, _ in LEASES]
-    return " ".join([*steps, f"else {lease_s(1, shortest_s) * 1000:.0f}"])
+    return " ".join(f"when share <= {up_to} then {_ms(shortest_s * times)}" for up_to, times in LEASES)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +144,25 @@ class Counted:
     sample: Sample
     terms: Terms
     lease_s: float
+    """What it has granted."""
 
 
-def read(row: Sequence[object], seen_at: float, shortest_lease_s: float) -> Counted:
+def read(row: Sequence[object], seen_at: float) -> Counted:
     """Read the statement's row, which came at `seen_at`."""
-    numbers = [None if value is None else int(str(value)) for value in row[:9]]
-    server_used, server_slots, database_used, database_slots, role_used, role_slots, sessions, database, role = numbers
-    pairs = ((server_used, server_slots), (database_used, database_slots), (role_used, role_slots))
-    limits = tuple(Limit(used or 0, slots) for used, slots in pairs if slots is not None)
-    found = (database, role, server_slots, database_slots, role_slots)
-    sample = Sample(seen_at, limits, sessions or 0)
-    terms = Terms(*("null::int" if term is None else str(term) for term in found))
-    return Counted(sample, terms, lease_s(sample.share, shortest_lease_s))
+    numbers = dict(zip(_COLUMNS, map(_number, row), strict=False))
+    pairs = ((numbers[f"{of}_used"], numbers[f"{of}_slots"]) for of in _LIMITS)
+    sample = Sample(
+        seen_at,
+        tuple(Limit(int(used or 0), int(slots)) for used, slots in pairs if slots is not None),
+        sessions=int(numbers["sessions"] or 0),
+        newcomers=int(numbers["newcomers"] or 0),
+        reused=int(numbers["reused"] or 0),
+        worked_s=(numbers["worked_ms"] or 0.0) / 1000,
+    )
+    found = (numbers[name] for name in _TERMS)
+    terms = Terms(*("null::int" if term is None else f"{term:.0f}" for term in found))
+    return Counted(sample, terms, (numbers["lease_ms"] or 0.0) / 1000)
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(str(value))

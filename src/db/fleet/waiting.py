@@ -3,14 +3,15 @@
 Waits are drawn from the operating system's randomness: environments cloned from one snapshot share Python's.
 """
 
+import math
 import time
 from collections.abc import Callable
 from random import SystemRandom
 from typing import TypeVar
 
-from db.deadline import Deadline
+from db.deadline import Clock, Deadline
 from db.errors import SaturatedError
-from db.fleet.policy import next_wait_s, patience_s
+from db.fleet.policy import next_wait_s, patience_s, pause_s
 
 T = TypeVar("T")
 Draw = Callable[[], float]
@@ -32,28 +33,29 @@ class Queue:
         *,
         draw: Draw = DRAWN,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._longest_s, self._deadline = longest_s, deadline
-        self._draw, self._sleep = draw, sleep
-        self._given_up = 0
+        self._draw, self._sleep, self._clock = draw, sleep, clock
+        self._in_vain_at = -math.inf
+        self._pauses_until = -math.inf
 
     def wait_for(self, attempt: Callable[[], T], refused: Callable[[float], None]) -> T:
         """Return what `attempt` returns once there is a slot for it; tell `refused` how long is waited each time.
 
-        Raises SaturatedError, with a Retry-After of its own, when patience or deadline end before that.
+        Raises SaturatedError, with a Retry-After of its own, when patience or deadline end before that; and without an
+        attempt for a moment after that.
         """
-        patience = self._deadline().within(patience_s(self._longest_s, self._given_up))
-        at_once = True
+        now = self._clock()
+        if now < self._pauses_until:
+            raise self._turned_away(SaturatedError("the server had no slot left a moment ago"))
+        patience = self._deadline().within(patience_s(self._longest_s, now - self._in_vain_at))
         while True:
             left_s = patience.remaining_s()
             try:
-                had = attempt()
+                return attempt()
             except SaturatedError as error:
                 self._wait(patience, left_s - patience.remaining_s(), refused, error)
-                at_once = False
-            else:
-                self._given_up = 0 if at_once else self._given_up
-                return had
 
     def _wait(
         self, patience: Deadline, attempt_s: float, refused: Callable[[float], None], error: SaturatedError
@@ -63,10 +65,14 @@ class Queue:
         wait_s = next_wait_s(left_s, self._draw())
         if wait_s + attempt_s >= left_s:
             refused(0.0)
-            self._given_up += 1
+            self._give_up()
             raise self._turned_away(error) from error
         refused(wait_s)
         self._sleep(wait_s)
+
+    def _give_up(self) -> None:
+        self._in_vain_at = self._clock()
+        self._pauses_until = self._in_vain_at + pause_s(self._draw())
 
     def _turned_away(self, error: SaturatedError) -> SaturatedError:
         earliest_s, latest_s = RETRY_AFTER_S
