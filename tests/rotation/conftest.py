@@ -118,10 +118,10 @@ raise SystemExit(", ".join({"boto3", "botocore", "urllib3"} & set(sys.modules)) 
 """
 
 
-def cold_start(application: Application) -> tuple[int, str, str]:
-    """Log in in a fresh process; return its exit status, as whom, and its errors, which name the SDK if it has it."""
+def cold_start(application: Application, program: str = PROGRAM) -> tuple[int, str, str]:
+    """Log in in a fresh process; return its exit status, as whom, and what it says is wrong: the SDK is loaded."""
     variables = {"DB_SECRET_ID": application.secret_id, "DB_TLS": "insecure-local-only", "PYTHONPATH": "src"}
-    command = [sys.executable, "-B", "-c", PROGRAM]
+    command = [sys.executable, "-B", "-c", program]
     environ = {**os.environ, **variables}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ, cwd=ROOT)
     return done.returncode, done.stdout.strip(), done.stderr

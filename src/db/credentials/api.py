@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from db.credentials.sdk import SdkSource
+from db.credentials.sdk import SERVICE, SdkSource
 from db.credentials.signature import Signer
 from db.credentials.sources import MISSING, Answer, answer_in
 from db.credentials.stages import Stage
@@ -20,7 +20,6 @@ from db.environment.endpoint import Endpoint, secrets_manager
 from db.environment.process import AwsIdentity, aws_identity
 from db.errors import SecretError
 
-SERVICE = "secretsmanager"
 HEADERS = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
 PASSING = frozenset({"RequestTimeoutException", "ThrottlingException", "TooManyRequestsException"})
 """Errors after which it helps to ask again, besides those of the server (5xx) and of the way to it."""
@@ -38,7 +37,7 @@ class ApiSource:
         self._sdk = SdkSource(secret_id)
 
     def forget(self) -> None:
-        """Drop what the SDK keeps; keys that are in the environment are read for each question."""
+        """Drop what the SDK knows, which a clone asks for keys; those of the environment are read for each question."""
         self._sdk.forget()
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:

@@ -10,6 +10,8 @@ from db.credentials.sources import MISSING, Answer, answer_in
 from db.credentials.stages import Stage
 from db.errors import SecretError
 
+SERVICE = "secretsmanager"
+
 
 class SdkSource:
     """Keys, region and endpoint from wherever the SDK finds them."""
@@ -20,8 +22,9 @@ class SdkSource:
         """A session must not be used by two threads at once."""
 
     def forget(self) -> None:
-        """Make a session anew at the next need."""
-        self._session = None
+        """Begin a session that knows nobody, and has read what it needs: the clones of a snapshot need not read it."""
+        self._session = _session()
+        self._session.get_available_regions(SERVICE)  # reads the service's model and everybody's endpoints
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
         """Ask the API, twice at most, within `within_s` seconds."""
@@ -39,18 +42,23 @@ class SdkSource:
 
     def _client(self, within_s: float) -> Any:  # noqa: ANN401 - botocore makes its classes when it runs
         """Return a client for one question: its time-outs are what is left now."""
-        from botocore import session  # noqa: PLC0415 - a third of a cold start's imports
-        from botocore.config import Config  # noqa: PLC0415 - as above
+        from botocore.config import Config  # noqa: PLC0415 - as below
 
         _quiet_sdk()
-        self._session = self._session or session.get_session()
+        self._session = self._session or _session()
         wait_s = max(0.1, within_s / 2)
         config = Config(
             connect_timeout=min(wait_s, 1.0),
             read_timeout=wait_s,
             retries={"total_max_attempts": 2, "mode": "standard"},
         )
-        return self._session.create_client("secretsmanager", config=config)
+        return self._session.create_client(SERVICE, config=config)
+
+
+def _session() -> Any:  # noqa: ANN401 - as above
+    from botocore import session  # noqa: PLC0415 - a third of a cold start's imports, and not needed in most
+
+    return session.get_session()
 
 
 def _quiet_sdk() -> None:
