@@ -11,10 +11,10 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz bench-flights bench-speed bench-coldstart bench-fleet format tables lock clean
+.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz bench-flights bench-speed bench-coldstart bench-dashboard bench-fleet format tables lock clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # --- environments: made once, remade when the lock changes ---
 # uv, itself out of the lock, does in seconds what takes pip more than a minute. Where it cannot reach the index (a
@@ -115,6 +115,9 @@ bench-coldstart: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Measure co
 
 bench-fleet: $(VENV)/.installed ## Measure the fleet anew, 25 minutes on an idle machine: bench/fleet.md (SCENARIO=x10: only that)
 	@PYTHONPATH=src $(BIN)/python -m bench.fleet $(if $(SCENARIO),--scenario $(SCENARIO))
+
+bench-dashboard: $(VENV)/.installed ## Draw the dashboard anew from a run on this machine: bench/dashboard.png
+	@PYTHONPATH=src $(BIN)/python -m bench.dashboard
 
 format: $(VENV)/.installed ## Put the code in order
 	@$(BIN)/ruff check --fix .

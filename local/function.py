@@ -43,6 +43,12 @@ class LambdaFunction:
         with self._lock:
             return tuple(self._idle)
 
+    @property
+    def busy(self) -> int:
+        """How many environments serve an event, or are being started for one."""
+        with self._lock:
+            return self._busy
+
     def invoke(self, event: Any) -> Invocation:  # noqa: ANN401 - any JSON
         """Invoke synchronously; raise ThrottledError where the concurrency is used up."""
         environment = self._take()

@@ -4,6 +4,7 @@ What a parameter or pseudo parameter stands for is its default, or what the call
 not evaluated.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -83,6 +84,14 @@ class Template:
             for event in properties.get("Events", {}).values()
             if event["Type"] == "HttpApi"
         ]
+
+    def dashboard(self) -> dict[str, Any]:
+        """Return the dashboard's body, as CloudWatch gets it; what only AWS can name keeps its name in the template."""
+        text, values = self._content["Resources"]["Dashboard"]["Properties"]["DashboardBody"].value
+        known = {name: self._value(value) or name for name, value in values.items()} | self._known
+        filled = re.sub(r"\$\{([\w:]+)\}", lambda found: str(known.get(found[1], found[1])), text)
+        body: dict[str, Any] = json.loads(filled)
+        return body
 
     def _functions(self) -> Iterator[tuple[str, dict[str, Any]]]:
         shared = self._content.get("Globals", {}).get("Function", {})

@@ -1,81 +1,127 @@
 """Alarms and dashboard look at metrics that are really sent, by the dimensions that they are sent with."""
 
-import json
-import re
+import io
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from functools import cache
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger, Metrics
 
-from db import errors
-from tests.contract.stack import ROOT, functions, resources, template
+from bench.dashboard.widgets import widgets
+from db import Borrow, LeakedBorrow, Repeat, Slots, SlowStatement, errors
+from db.observation import Pin
+from handlers.gauges import Gauges
+from handlers.telemetry import Telemetry
+from local.metrics import points_in
+from local.template import Template
+from monitor import Changes
+from monitor.survey import Count
+from tests.contract.stack import functions, resources, template
+from tests.unit.test_verdicts import seen
 
 OURS = "Slotwise"
-CALLS = re.compile(r'(?:_count|_time|add_metric|single_metric)\(\s*"(\w+)"')
-SENT = {
-    name
-    for module in ("telemetry", "gauges")
-    for name in CALLS.findall((ROOT / "src" / "handlers" / f"{module}.py").read_text())
-} | {each["MetricTransformations"][0]["MetricName"] for each in resources("AWS::Logs::MetricFilter").values()}
+STACK = "${AWS::StackName}"
+ALARMS = resources("AWS::CloudWatch::Alarm")
+NAMES = {function["FunctionName"]["Fn::Sub"].replace(STACK, "slotwise") for function in functions().values()}
 KINDS = {each.kind for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "kind")}
-BODY: str = resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"][0]
-NAMES = {function["FunctionName"]["Fn::Sub"] for function in functions().values()}
+SERIES = [series for widget in widgets(Template().dashboard()) for series in widget.series]
+
+Metric = tuple[str, frozenset[str]]
+"""A name, and the names of its dimensions."""
 
 
-def _metrics(part: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - YAML
-    """Yield every metric of ours that an alarm names, wherever it does."""
-    if isinstance(part, list):
-        for each in part:
-            yield from _metrics(each)
-    elif isinstance(part, dict):
-        if part.get("Namespace") == OURS:
-            yield part
-        for each in part.values():
-            yield from _metrics(each)
+@cache
+def sent() -> frozenset[Metric]:
+    """Return every metric that the code sends: each fact is told once, and the log read as CloudWatch does."""
+    metrics, log = Metrics(namespace=OURS, service="slotwise"), io.StringIO()
+    metrics.clear_metrics()
+    with redirect_stdout(log):
+        _tell_everything(Telemetry(metrics, Logger(service="test")), metrics)
+    told = {(point.name, frozenset(point.dimensions)) for point in points_in(log.getvalue().splitlines())}
+    return frozenset(told | _filtered())
 
 
-def _rows() -> Iterator[list[Any]]:
-    """Yield the dashboard's rows as CloudWatch completes them: `.` repeats the cell above, `...` the row."""
-    for widget in json.loads(re.sub(r'"value": \$\{\w+\}', '"value": 1', BODY))["widgets"]:
-        before: list[Any] = []
-        for row in widget["properties"]["metrics"]:
-            cells = [cell for cell in row if isinstance(cell, str)]
-            if cells:
-                before = before if cells == ["..."] else [b if c == "." else c for b, c in _with_above(before, cells)]
-                yield before
+def _tell_everything(telemetry: Telemetry, metrics: Metrics) -> None:
+    telemetry.invoked("f")
+    slots = Slots(refusals=1, waited_ms=1, used=1, usable=2)
+    telemetry.borrowed(Borrow(waited_ms=1, connect_ms=1, held_ms=1, slots=slots, failure="saturated"))
+    telemetry.leaked(LeakedBorrow(call_site="here", held_ms=1))
+    telemetry.repeated(Repeat(kind="conflict", wait_ms=1))
+    telemetry.slow(SlowStatement(statement="select 1", duration_ms=1))
+    telemetry.pins(Pin(statement="select 1", reason="r"))
+    one = Count(role="r", state="idle", application="a", connections=1)
+    Gauges(metrics).show(seen(connections=(one,)), Changes(), ended=0)
+    metrics.flush_metrics()
 
 
-def _with_above(before: list[str], cells: list[str]) -> Iterator[tuple[str, str]]:
-    """Pair each cell with the one above it, if any."""
-    yield from zip([*before, *[""] * len(cells)], cells, strict=False)
+def _filtered() -> set[Metric]:
+    """Return what CloudWatch makes of log lines."""
+    return {
+        (made["MetricName"], frozenset(each["Key"] for each in made["Dimensions"]))
+        for declared in resources("AWS::Logs::MetricFilter").values()
+        for made in declared["MetricTransformations"]
+    }
 
 
-@pytest.mark.parametrize("alarm", resources("AWS::CloudWatch::Alarm").items(), ids=lambda alarm: str(alarm[0]))
-def test_an_alarm_looks_at_what_is_sent(alarm: tuple[str, dict[str, Any]]) -> None:
+def _looked_at(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every metric that an alarm looks at, AWS's too."""
+    if "MetricName" in alarm:
+        yield alarm
+    for each in alarm.get("Metrics", ()):
+        if "MetricStat" in each:
+            yield each["MetricStat"]["Metric"]
+
+
+def _dimensions(metric: dict[str, Any]) -> dict[str, Any]:
+    return {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_looks_at_what_is_sent(name: str) -> None:
     """A metric, a function and a kind of error that exist; a mistyped one would never ring."""
-    for metric in _metrics(alarm[1]):
-        dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
-        assert metric["MetricName"] in SENT
-        assert dimensions["function_name"]["Fn::Sub"] in NAMES
+    for metric in (metric for metric in _looked_at(ALARMS[name]) if metric["Namespace"] == OURS):
+        dimensions = _dimensions(metric)
+        assert (metric["MetricName"], frozenset(dimensions)) in sent()
+        assert dimensions["function_name"]["Fn::Sub"].replace(STACK, "slotwise") in NAMES
         assert dimensions.get("kind", "deadline") in KINDS
 
 
-@pytest.mark.parametrize("alarm", resources("AWS::CloudWatch::Alarm").items(), ids=lambda alarm: str(alarm[0]))
-def test_an_alarm_says_what_is_wrong_and_tells_who_is_named(alarm: tuple[str, dict[str, Any]]) -> None:
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_says_what_is_wrong_and_tells_who_is_named(name: str) -> None:
     """Who is woken reads a sentence; silence is no alarm; a topic hears of the end too."""
-    assert len(alarm[1]["AlarmDescription"]) > 40
-    assert alarm[1]["TreatMissingData"] == "notBreaching"
-    assert alarm[1]["AlarmActions"] == alarm[1]["OKActions"] == {
-        "Fn::If": ["HasTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
-    }  # fmt: skip
+    alarm = ALARMS[name]
+    assert len(alarm["AlarmDescription"]) > 40
+    assert alarm["TreatMissingData"] == "notBreaching"
+    topic = {"Fn::If": ["HasTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert alarm["AlarmActions"] == alarm["OKActions"] == topic
 
 
 def test_the_dashboard_shows_what_is_sent() -> None:
-    """Each row of each graph: a metric that exists, of a function that exists."""
-    ours = [row for row in _rows() if row[0] == OURS]
-    assert {row[1] for row in ours} <= SENT
-    assert {tuple(row[2::2]) for row in ours} == {("service", "function_name")}
-    assert {row[5] for row in ours} <= {"${Records}", "${Monitor}"}
+    """Each row of each graph, searches too: a metric that exists with these dimensions, of a function that exists."""
+    ours = [series for series in SERIES if series.namespace == OURS]
+    assert ours
+    for series in ours:
+        assert (series.metric, frozenset(series.dimensions) | series.open) in sent()
+        assert series.dimensions["function_name"] in NAMES
+
+
+def test_the_dashboard_shows_what_an_operator_asks_first() -> None:
+    """Slots, connections, waits, failures, slow statements, cold starts, errors, throttles, old transactions."""
+    shown = {series.metric for series in SERIES}
+    assert {"ServerSlotsUsed", "ServerSlotsUsable", "ConnectionsOpened", "ConnectionsReused", "ColdStart"} <= shown
+    assert {"BorrowWait", "SlotsRefused", "ConnectionFailures", "SlowStatements", "OldestTransaction"} <= shown
+    assert {"Errors", "Throttles"} <= shown
+
+
+def test_an_alarm_rings_for_each_of_them_that_can_be_wrong() -> None:
+    """Failures by the kind that says whom to call."""
+    metrics = [metric for alarm in ALARMS.values() for metric in _looked_at(alarm)]
+    watched = {(metric["MetricName"], _dimensions(metric).get("kind")) for metric in metrics}
+    assert {("ConnectionFailures", k) for k in ("saturated", "login_refused", "deadline", "unreachable")} <= watched
+    others = {"ServerSlotsUsed", "BorrowWait", "SlowStatements", "Errors", "Throttles", "OldestTransaction"}
+    assert {(name, None) for name in others} <= watched
 
 
 def test_the_deployments_brakes_are_alarms_about_the_code() -> None:

@@ -7,8 +7,9 @@ from local.metrics import metrics_in
 
 def record(dimensions: list[str], **values: object) -> str:
     """Make a line in embedded metric format."""
+    named = {name: f"a {name}" for name in dimensions}
     directive = {"Namespace": "N", "Dimensions": [dimensions], "Metrics": [{"Name": name} for name in values]}
-    return json.dumps({"_aws": {"Timestamp": 1, "CloudWatchMetrics": [directive]}, **values})
+    return json.dumps({"_aws": {"Timestamp": 1, "CloudWatchMetrics": [directive]}, **values, **named})
 
 
 def test_values_are_summed() -> None:
