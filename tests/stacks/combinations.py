@@ -45,6 +45,7 @@ COMBINATIONS = MappingProxyType(
             "Deployment": "Canary10Percent5Minutes",
             "RotationUsers": "alternating",
             "SnapStart": "PublishedVersions",
+            "SlowStatementPlans": "on",
         },
     }
 )
