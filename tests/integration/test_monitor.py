@@ -202,28 +202,14 @@ def test_slots_that_run_out_are_a_warning(look: Look, session: Callable[..., psy
     assert look(slots_share=0.85).answer["warnings"] == []
 
 
-def test_a_full_server_is_still_looked_at_from_the_reserved_slots(
-    look: Look, server: PostgresServer, session: Callable[..., psycopg.Connection]
+def test_a_full_server_refuses_the_monitor_too_where_no_slot_is_kept_for_it(
+    look: Look, session: Callable[..., psycopg.Connection]
 ) -> None:
-    """With pg_use_reserved_connections (PostgreSQL 16) or as superuser; anybody else is told that it is full."""
+    """A failed run, which an alarm looks at. With a slot of its own it looks: tests/provision/test_monitoring.py."""
     for _ in range(10):
         session("app", OURS, autocommit=True)
     with pytest.raises(SaturatedError):
         look()
-    has_role = run(server, "select 1 from pg_roles where rolname = 'pg_use_reserved_connections'")
-    if has_role:
-        run(server, "alter system set reserved_connections = 2")
-        run(server, "grant pg_use_reserved_connections to watcher")
-        server.restart()
-        for _ in range(8):
-            session("app", OURS, autocommit=True)
-        assert look().metrics["ServerSlotsUsable"] == 8
-        run(server, "alter system reset reserved_connections")
-        server.restart()
-    else:
-        run(server, "alter role watcher superuser")
-        assert look().metrics["ServerSlotsUsed"] == 11
-        run(server, "alter role watcher nosuperuser")
 
 
 def test_a_dead_environments_transaction_is_ended(
