@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -84,7 +85,7 @@ def test_a_token_is_signed_without_the_sdk_and_without_a_call() -> None:
 
 
 def test_keys_that_are_not_in_the_environment_are_looked_for_as_the_sdk_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A restored snapshot has its keys from an endpoint, and boto3 knows how to ask it."""
+    """A restored snapshot has its keys from an endpoint, and the SDK knows how to ask it."""
     for name, value in {"KEY_ID": "AKIA", "ACCESS_KEY": "key"}.items():
         monkeypatch.setenv(f"AWS_{'ACCESS' if name == 'KEY_ID' else 'SECRET'}_{name}", value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -99,6 +100,29 @@ def test_keys_that_are_not_in_the_environment_are_looked_for_as_the_sdk_does(mon
         NOW,
     )
     assert [login.password for login in who.logins(UNBOUNDED)] == [expected]
+
+
+RESTORED = """
+import sys
+from db import DatabaseSettings
+from db.credentials.choice import credentials_from
+from db.deadline import UNBOUNDED
+who = credentials_from(DatabaseSettings(iam_user="app", host="db.example.com"))
+who.forget()
+before = set(sys.modules)
+assert next(who.logins(UNBOUNDED)).password
+raise SystemExit(", ".join(name for name in set(sys.modules) - before if name.startswith("boto")) or 0)
+"""
+
+
+def test_the_clone_of_a_snapshot_finds_its_keys_without_loading_the_sdk(tmp_path: Path) -> None:
+    """What looks for them came with the snapshot; the keys did not."""
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = A\naws_secret_access_key = B\n")
+    keys = {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_SHARED_CREDENTIALS_FILE": str(file), "PYTHONPATH": "src"}
+    command = [sys.executable, "-B", "-c", RESTORED]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=keys)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("missing", ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])

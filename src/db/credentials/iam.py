@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from db.credentials.identity import DEFAULT_PORT, Credentials, Login
+from db.credentials.sdk import new_session
 from db.credentials.signature import ALGORITHM, Signer, digest
 from db.deadline import Deadline
 from db.environment.process import AwsIdentity
@@ -49,18 +50,20 @@ class IamCredentials(Credentials):
     def accepted(self, login: Login) -> None:
         """Forget it: the next token is another."""
 
+    def forget(self) -> None:
+        """Load the SDK, which tells the clones of a snapshot who they are."""
+        new_session()
+
 
 def _identity_of_session() -> AwsIdentity:
-    """Return what boto3 finds where the environment has no keys: a restored snapshot, a developer's machine."""
-    import boto3  # noqa: PLC0415 - a third of a cold start's imports, and not needed in most functions
-
-    session = boto3.Session()
-    found = session.get_credentials()
-    if found is None or session.region_name is None:
+    """Return what the SDK finds where the environment has no keys: a restored snapshot, a developer's machine."""
+    session = new_session()
+    found, region = session.get_credentials(), session.get_config_variable("region")
+    if found is None or region is None:
         raise ConfigurationError("DB_IAM_USER needs AWS credentials and a region, and there are none")
     keys = found.get_frozen_credentials()
     return AwsIdentity(
-        region=session.region_name,
+        region=region,
         access_key_id=keys.access_key or "",
         secret_access_key=Secret(keys.secret_key or ""),
         session_token=Secret(keys.token or ""),

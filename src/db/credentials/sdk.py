@@ -23,7 +23,7 @@ class SdkSource:
 
     def forget(self) -> None:
         """Begin a session that knows nobody, and has read what it needs: the clones of a snapshot need not read it."""
-        self._session = _session()
+        self._session = new_session()
         self._session.get_available_regions(SERVICE)  # reads the service's model and everybody's endpoints
 
     def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
@@ -44,8 +44,7 @@ class SdkSource:
         """Return a client for one question: its time-outs are what is left now."""
         from botocore.config import Config  # noqa: PLC0415 - as below
 
-        _quiet_sdk()
-        self._session = self._session or _session()
+        self._session = self._session or new_session()
         wait_s = max(0.1, within_s / 2)
         config = Config(
             connect_timeout=min(wait_s, 1.0),
@@ -55,9 +54,11 @@ class SdkSource:
         return self._session.create_client(SERVICE, config=config)
 
 
-def _session() -> Any:  # noqa: ANN401 - as above
+def new_session() -> Any:  # noqa: ANN401 - as above
+    """Return a session that knows nobody yet: keys are looked for when they are asked for."""
     from botocore import session  # noqa: PLC0415 - a third of a cold start's imports, and not needed in most
 
+    _quiet_sdk()
     return session.get_session()
 
 
