@@ -272,7 +272,7 @@ def test_a_lost_rider_does_not_hide_that_commit_succeeded(
 ) -> None:
     """COMMIT was answered; what rode behind it was not."""
     delivered: list[object] = []
-    connection.behind_commit = lambda: Rider("select pg_sleep(30)", delivered.append)
+    connection.behind_commit = lambda: Rider("select pg_sleep(0.5)", delivered.append)
     connection.cursor().execute("create table if not exists public.commits (n int)")
     connection.cursor().execute("insert into public.commits values (1)")
     proxy.inject(Fault(Action.CLOSE, after_bytes=len(b"C....COMMIT.Z.....")))

@@ -307,7 +307,10 @@ def test_a_big_table_that_is_read_as_a_whole_is_named(look: Look, server: Postgr
     wait_until(lambda: run(server, scans)[0][0] >= 2)
     seen = look(**watch)
     assert seen.metrics["FullScans"] == 2
-    assert seen.answer["warnings"] == ["public.big, 1000 rows, was read as a whole 2 times"]
+    (warning,) = seen.answer[
+        "warnings"
+    ]  # the rows are PostgreSQL's estimate, which ANALYZE and an INSERT may both add to
+    assert re.fullmatch(r"public\.big, \d+ rows, was read as a whole 2 times", warning)
     assert look(**watch).answer["warnings"] == []
     run(server, "drop table big, small")
 
