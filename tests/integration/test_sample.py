@@ -128,7 +128,7 @@ def test_the_time_at_work_is_seen(server: PostgresServer) -> None:
 
 
 @pytest.mark.parametrize("used_again", [False, True])
-@pytest.mark.parametrize("busy", [None, 0.0, 1.5])
+@pytest.mark.parametrize("busy", [None, 0.0, 0.8])
 def test_the_server_grants_the_lease_that_the_policy_says(
     server: PostgresServer,
     busy: float | None,

@@ -94,9 +94,9 @@ def test_newcomers_of_whom_no_rate_is_known_are_those_just_seen() -> None:
         pytest.param(21, 1, None, 15, id="half is idle but for one that is used again"),
         pytest.param(32, 12, 0.0, 15, id="four fifths are taken, half idles"),
         pytest.param(33, 33, 0.0, 1, id="hardly one is free"),
-        pytest.param(32, 20, 5.5, 15, id="the 8 that are free would do for 5.5 at work"),
-        pytest.param(32, 20, 5.7, 1, id="and not for 5.7"),
-        pytest.param(20, 20, 16.1, 1, id="nor half of the slots for 16"),
+        pytest.param(32, 20, 4.0, 15, id="the 8 that are free would do for 4 at work"),
+        pytest.param(32, 20, 4.1, 1, id="and not for more"),
+        pytest.param(20, 20, 13.0, 1, id="nor half of the slots for 13"),
     ],
 )
 def test_a_lease_is_long_where_a_crowd_or_a_deployment_would_find_slots(
@@ -141,9 +141,9 @@ def test_how_many_are_at_work_is_known_from_two_samples(
 
 
 def test_more_work_never_needs_fewer_slots() -> None:
-    """What would serve everything that goes on is more than the average, by a deviation."""
+    """What would serve everything that goes on is more than the average, by two deviations."""
     needs = [slots_for_all(busy) for busy in (0, 1, 4, 25)]
-    assert needs == [0, 2, 6, 30]
+    assert needs == [0, 3, 8, 35]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_newcomers_are_counted_between_two_samples(
 def test_a_wait_is_drawn_from_nothing_to_a_cap_that_shrinks() -> None:
     """All draws are spread over the whole range, which shrinks with the time left down to a floor."""
     caps = [next_wait_s(left_s, 1.0) for left_s in (9.0, 2.0, 1.0, 0.01)]
-    assert caps == [1.0, 1.0, 0.5, 0.4]
+    assert caps == [1.0, 1.0, 0.5, 0.3]
     assert [next_wait_s(2.0, draw) for draw in (0.0, 0.5)] == [0.0, 0.5]
 
 

@@ -25,6 +25,10 @@ USED_LATELY_S, USED_AGAIN_AFTER_S = 2.0, 1.0
 NEW_FOR_S = 1.0
 """For how long after it was opened a connection is a newcomer's."""
 
+WORK_DEVIATIONS = 2
+"""How many more than usual at work the free slots must do for, where a lease is to last longer than the shortest. With
+one the newcomers of a deployment are refused now and then; with three few leases are long."""
+
 WORK_COUNTS_S = 300.0
 """How far apart two samples may be to tell how many are at work."""
 
@@ -34,7 +38,7 @@ REFUSAL_COUNTS_S = 2.0
 RATE_COUNTS_S = 10.0
 """How far apart two samples may be to tell how many come: a longer time averages a spike away that has just begun."""
 
-SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.4, 1.0
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.3, 1.0
 """Between which a wait's cap lies: an attempt that is refused costs the server about as much as one that is not, and
 a slot that becomes free should not be waited for much longer."""
 
@@ -169,7 +173,7 @@ def slots_for_newcomers(sample: Sample, view: View) -> float:
 
 def slots_for_all(at_work: float) -> float:
     """Return how many slots would serve everything that goes on, if nobody came back to the connection he holds."""
-    return at_work + math.sqrt(at_work)
+    return at_work + WORK_DEVIATIONS * math.sqrt(at_work)
 
 
 def lease_s(sample: Sample, at_work: float | None, shortest_s: float) -> float:

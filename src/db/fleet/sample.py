@@ -16,6 +16,7 @@ from db.fleet.policy import (
     USED_AGAIN_AFTER_S,
     USED_LATELY_S,
     WORK_COUNTS_S,
+    WORK_DEVIATIONS,
     Limit,
     Sample,
     seconds_between,
@@ -45,7 +46,8 @@ _STATEMENT = """
 select {columns}, set_config('idle_session_timeout', lease_ms::text, false)
 from (
  select *, case
-   when free < at_work + sqrt(at_work) or idle_share > {most_idle} then {shortest} {leases} else {shortest}
+   when free < at_work + {deviations} * sqrt(at_work) or idle_share > {most_idle} then {shortest}
+   {leases} else {shortest}
  end as lease_ms
  from (
   select *, least(server_slots - server_used, database_slots - database_used, role_slots - role_used) as free,
@@ -108,6 +110,7 @@ def statement(
         share=_share("{}_used"),
         idle_share=_share("({}_used - reused)"),
         at_work=_at_work(before, now),
+        deviations=WORK_DEVIATIONS,
         most_idle=MOST_IDLE,
         leases=_leases(shortest_lease_s),
         shortest=_ms(shortest_lease_s),
