@@ -19,7 +19,7 @@ from local.postgres import PostgresServer
 from provision.monitoring import RIGHTS
 
 DATABASE = "slotwise"
-APPLICATIONS_SECRET, MONITORS_SECRET = "slotwise/database", "slotwise/monitor"
+APPLICATIONS_SECRET, MONITORS_SECRET = "slotwise/application", "slotwise/monitor"
 ADMINISTRATORS_SECRET = "slotwise/administrator"  # noqa: S105 - its name
 ROLES = MappingProxyType(
     {

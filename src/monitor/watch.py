@@ -11,7 +11,7 @@ class Watch(BaseModel):
     functions: tuple[str, ...] = ()
     """Names of the functions whose left sessions are ended; none by default."""
     role: str | None = None
-    """The role that they log in as; by default the monitor's own."""
+    """The role that they log in as, themselves or by its clone; by default the monitor's own."""
     longest_function_s: float = Field(default=900, gt=0)
     """Their longest time-out: whoever holds a transaction for longer has no function any more. By default Lambda's."""
     slots_share: float = Field(default=0.8, gt=0, le=1)

@@ -18,7 +18,7 @@ from db.statements.riding import riding
 from provision import checks
 from provision.accounts import Applicant, monitor_settings
 from provision.facts import Facts, ask
-from provision.findings import Finding, ok
+from provision.findings import Finding, Level, ok
 from provision.plan import Plan
 from provision.provisioning import budget_of
 from provision.rotation import of_rotation, rotation_of
@@ -99,5 +99,5 @@ class _Examination:
 
     def _of_monitor(self, facts: Facts) -> Finding:
         if self._monitor_refused:
-            return replace(checks.of_refusal(self._monitor_refused), check="monitor")
+            return replace(checks.of_refusal(self._monitor_refused), check="monitor", level=Level.WARNING)
         return checks.of_monitor(self._monitor, facts)
