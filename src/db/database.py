@@ -15,10 +15,11 @@ from db.credentials.choice import credentials_from
 from db.credentials.identity import Credentials
 from db.deadline import Deadline
 from db.engine import build_engine
-from db.errors import ConnectionLostError, SlotwiseError
+from db.errors import ConnectionLostError, SaturatedError, SlotwiseError
 from db.failures import borrowing, kind_of, translated
 from db.fleet.member import Member
 from db.observation import Observer, PoolState, Repeat, Silence, SlowStatement
+from db.protocol.server_errors import NotLoggedInError
 from db.recovery.abandoned import Abandoned
 from db.recovery.reach import reach
 from db.recovery.retry import repeat, wait_for_work_s
@@ -72,7 +73,7 @@ class Database:
 
     def _open_lasting(self) -> WatchedConnection:
         """Open a connection that finds another session by itself: its login may be refused in its first flight."""
-        connection = self._open(joins=True)
+        connection = self._open(joins=self._member.expects_room())
         connection.reopen, connection.repeating = self._open, self._repeats
         connection.slow_ms, connection.tell_slow = self.settings.slow_statement_ms, self.observer.slow
         return connection
@@ -83,6 +84,10 @@ class Database:
 
     def _repeats(self, error: Exception, wait_s: float = 0.0) -> None:
         known = translated(error, when_broken=ConnectionLostError) or error
+        if isinstance(error, NotLoggedInError):
+            if isinstance(known, SaturatedError):
+                self._member.was_refused_late()
+            return
         self.observer.repeated(Repeat(kind=kind_of(known), wait_ms=wait_s * 1000))
 
     def deadline(self) -> Deadline:

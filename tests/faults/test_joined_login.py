@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from db import (
     Tls,
     UnavailableError,
 )
-from db.observation import Repeat, Silence
+from db.observation import Borrow, Repeat, Silence, SlowStatement
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.server import ORDINARY, Full, backends, filled, ordinary_url, run, standby_of
@@ -26,14 +27,21 @@ from tests.faults.server import ORDINARY, Full, backends, filled, ordinary_url, 
 PASSWORD_CHANGED = "alter role {} password '{}'"
 
 
-class Repeats(list[str], Silence):
-    """An observer that keeps why work was repeated, and does something about it."""
+class Facts(Silence):
+    """An observer that keeps what it is told."""
 
-    do: Callable[[], object] = int
+    def __init__(self) -> None:
+        self.borrows: list[Borrow] = []
+        self.others: list[Repeat | SlowStatement] = []
+
+    def borrowed(self, borrow: Borrow) -> None:
+        self.borrows.append(borrow)
 
     def repeated(self, repeat: Repeat) -> None:
-        self.append(repeat.kind)
-        self.do()
+        self.others.append(repeat)
+
+    def slow(self, slow: SlowStatement) -> None:
+        self.others.append(slow)
 
 
 def ask(database: Database) -> int:
@@ -51,16 +59,21 @@ def known(proxied: Database) -> Database:
 
 
 @pytest.fixture
-def ordinary(fault_server: PostgresServer, pool_size: int) -> Iterator[tuple[Database, Repeats]]:
-    """The same as an ordinary role of a server that may be treated badly, and why its work was repeated."""
-    repeats = Repeats()
+def ordinary(fault_server: PostgresServer, pool_size: int) -> Iterator[tuple[Database, Facts]]:
+    """The same as an ordinary role of a server that may be treated badly, and what it tells."""
+    facts = Facts()
     settings = DatabaseSettings(
-        url=ordinary_url(fault_server), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, slot_wait_s=3
+        url=ordinary_url(fault_server),
+        tls=Tls.INSECURE_LOCAL_ONLY,
+        pool_size=pool_size,
+        slot_wait_s=3,
+        slow_statement_ms=250,
     )
-    database = Database(settings, observer=repeats)
+    database = Database(settings, observer=facts)
     ask(database)
     database.close()
-    yield database, repeats
+    facts.borrows.clear()
+    yield database, facts
     database.close()
 
 
@@ -110,22 +123,20 @@ def test_a_statement_in_it_is_held_to_the_deadline(known: Database) -> None:
 
 
 def test_a_password_that_was_changed_is_refused_as_ever(
-    ordinary: tuple[Database, Repeats], fault_server: PostgresServer
+    ordinary: tuple[Database, Facts], fault_server: PostgresServer
 ) -> None:
     """With the same typed error, after a second attempt of the ordinary kind."""
-    database, repeats = ordinary
+    database, facts = ordinary
     run(fault_server, PASSWORD_CHANGED.format(ORDINARY, "another"))
     try:
         with pytest.raises(LoginRefusedError):
             ask(database)
     finally:
         run(fault_server, PASSWORD_CHANGED.format(ORDINARY, fault_server.password))
-    assert repeats == ["login_refused"]
+    assert facts.others == []
 
 
-def test_a_server_that_stays_full_is_saturated(
-    ordinary: tuple[Database, Repeats], fault_server: PostgresServer
-) -> None:
+def test_a_server_that_stays_full_is_saturated(ordinary: tuple[Database, Facts], fault_server: PostgresServer) -> None:
     """With the same typed error, after the same patience."""
     database, _ = ordinary
     with filled(fault_server, Full.ROLE), pytest.raises(SaturatedError):
@@ -134,16 +145,18 @@ def test_a_server_that_stays_full_is_saturated(
 
 @pytest.mark.parametrize("mode", ["transaction", "autocommit"])
 def test_a_server_that_is_full_is_asked_again_in_the_ordinary_way(
-    ordinary: tuple[Database, Repeats], fault_server: PostgresServer, mode: str
+    ordinary: tuple[Database, Facts], fault_server: PostgresServer, mode: str
 ) -> None:
     """What was in the refused flight has not been done, and is done once there is a slot."""
-    database, repeats = ordinary
+    database, facts = ordinary
     run(fault_server, f"create table if not exists late (n int); grant all on late to {ORDINARY}; truncate late")
     with filled(fault_server, Full.ROLE) as free:
-        repeats.do = free
+        Timer(0.3, free).start()
         with getattr(database, mode)() as connection:
             connection.execute(text("insert into late values (:n)"), {"n": 1})
-    assert repeats == ["saturated"]
+    (borrow,) = facts.borrows
+    assert borrow.slots.refusals >= 2  # the late one, and those of the ordinary way
+    assert facts.others == []  # it was neither work that was run again, nor a slow statement
     assert run(fault_server, "select count(*) from late") == [(1,)]
 
 

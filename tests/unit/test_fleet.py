@@ -15,6 +15,7 @@ from db.fleet.policy import (
     Verdict,
     View,
     at_work,
+    expects_room,
     keep_or_release,
     lease_s,
     newcomers_per_s,
@@ -68,6 +69,21 @@ def sample(used: int, slots: int = 40, *others: Limit, seen_at: float = 100.0, *
 def test_a_slot_is_given_back_when_others_need_it_and_only_then(view: View, verdict: Verdict) -> None:
     """Warm while what is free is enough for newcomers, and while the connection will be used before its lease ends."""
     assert keep_or_release(view) is verdict
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        pytest.param(View(now=100), True, id="nothing seen yet"),
+        pytest.param(View(now=100, sample=sample(39)), True, id="one is free"),
+        pytest.param(View(now=100, sample=sample(40)), False, id="none is free"),
+        pytest.param(View(now=100, sample=sample(1), refused_at=71), False, id="refused lately"),
+        pytest.param(View(now=100, sample=sample(1), refused_at=69), True, id="refused long ago"),
+    ],
+)
+def test_a_slot_is_taken_for_granted_until_one_was_refused(view: View, *, expected: bool) -> None:
+    """So that a login which ends late is hardly ever refused late."""
+    assert expects_room(view) is expected
 
 
 def test_more_newcomers_never_need_fewer_slots() -> None:

@@ -18,7 +18,7 @@ from db.clock import FrozenTimeClock
 from db.deadline import Clock, Deadline
 from db.fleet.lookout import Lookout
 from db.fleet.pace import Pace
-from db.fleet.policy import Verdict, View, keep_or_release, outlived
+from db.fleet.policy import Verdict, View, expects_room, keep_or_release, outlived
 from db.fleet.waiting import Queue
 from db.observation import Slots
 from db.protocol.connection import Connection
@@ -84,6 +84,14 @@ class Member:
         connection = self._queue.wait_for(attempt, self._refused)
         self._lookout.began_session()
         return connection
+
+    def expects_room(self) -> bool:
+        """Say whether a slot is there for the asking; see `db.fleet.policy.expects_room`."""
+        return expects_room(self._view(self._clock(), math.inf))
+
+    def was_refused_late(self) -> None:
+        """Take note that a connection which `with_slot` returned was refused after all, in its first flight."""
+        self._refused(0.0)
 
     def take_facts(self) -> Slots:
         """Return what happened since this was last asked for. With several borrows at once only the sums are right."""

@@ -35,6 +35,9 @@ WORK_COUNTS_S = 300.0
 REFUSAL_COUNTS_S = 2.0
 """For how long a refusal tells that slots are scarce, whatever the sample says."""
 
+ROOM_AGAIN_AFTER_S = 30.0
+"""For how long after a refusal a slot is not taken for granted."""
+
 RATE_COUNTS_S = 10.0
 """How far apart two samples may be to tell how many come: a longer time averages a spike away that has just begun."""
 
@@ -185,6 +188,12 @@ def lease_s(sample: Sample, at_work: float | None, shortest_s: float) -> float:
     if sample.tightest.free < slots_for_all(at_work or 0.0) or sample.idle_share > MOST_IDLE:
         return shortest_s
     return shortest_s * next((times for up_to, times in LEASES if sample.share <= up_to), 1.0)
+
+
+def expects_room(view: View) -> bool:
+    """Say whether a slot is there for the asking, so that a login may end, and be refused, as late as it can."""
+    was_refused = view.refused_at is not None and view.now - view.refused_at < ROOM_AGAIN_AFTER_S
+    return not was_refused and (view.sample is None or view.sample.tightest.free > 0)
 
 
 def outlived(idle_s: float, leased_s: float) -> bool:

@@ -8,6 +8,7 @@
 The new session takes the old one's place in the same object, so that cursors, pool and SQLAlchemy's transaction go on.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
@@ -47,6 +48,8 @@ class LastingConnection(AttentiveConnection):
         """Told why a flight is sent again."""
         self.abandons: Callable[[int], None] = _tell_nobody
         """Told the server process of a session that was lost without its saying so."""
+        self.renewed_s = 0.0
+        """How long new sessions have been waited for, ever."""
         self.wants_writes = False
         """Whether a standby will not do."""
         self.behind_statement = self._ask_for_id
@@ -138,7 +141,9 @@ class LastingConnection(AttentiveConnection):
         self.close()
         if self.reopen is None:
             raise ClosedError("connection is closed")
+        began = time.monotonic()
         fresh = self.reopen()
+        self.renewed_s += time.monotonic() - began
         for name in OF_THE_SESSION:
             setattr(self, name, getattr(fresh, name))
 

@@ -13,7 +13,7 @@ from db.recovery.lasting import LastingConnection
 
 
 class WatchedConnection(LastingConnection):
-    """Times each statement, the ones that fail included; sent again or not."""
+    """Times each statement, the ones that fail included; without what it takes to have a new session for it."""
 
     slow_ms: float = 0
     """From how many milliseconds on a statement is slow; 0: none is."""
@@ -42,7 +42,7 @@ class WatchedConnection(LastingConnection):
     def _timed(self, statement: str, run: Callable[[], Context]) -> Context:
         if not self.slow_ms:
             return run()
-        began = time.monotonic()
+        began = time.monotonic() - self.renewed_s
         try:
             context = run()
         except Exception as error:
@@ -52,7 +52,7 @@ class WatchedConnection(LastingConnection):
         return context
 
     def _ended(self, statement: str, began: float, rows: int = -1, failure: str | None = None) -> None:
-        took_ms = (time.monotonic() - began) * 1000
+        took_ms = (time.monotonic() - self.renewed_s - began) * 1000
         if took_ms >= self.slow_ms:
             found = None if rows < 0 else rows
             self.tell_slow(SlowStatement(statement=statement, duration_ms=took_ms, rows=found, failure=failure))
