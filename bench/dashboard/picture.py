@@ -28,6 +28,14 @@ LEGEND: Any = {
 }
 """Between title and graph."""
 
+NAME: Any = {
+    "ha": "center",
+    "fontsize": 7,
+    "color": QUIET,
+    "bbox": {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1.0},
+}
+"""Of a phase, to be read also over a line."""
+
 Drawn = list[tuple[str, Curve, bool]]
 """Label, curve, and whether it is read on the right axis."""
 
@@ -101,4 +109,4 @@ def _labels_of(right: Any, left: Any) -> list[str]:  # noqa: ANN401 - as above
 def _name_phases(axes: Any) -> None:  # noqa: ANN401 - as above
     for phase in PHASES:
         middle = (phase.begins + min([phase.ends, *(each.begins for each in PHASES if each.begins > phase.begins)])) / 2
-        axes.text(middle, 0.42, phase.title, transform=axes.get_xaxis_transform(), ha="center", fontsize=7, color=QUIET)
+        axes.text(middle, 0.42, phase.title, transform=axes.get_xaxis_transform(), **NAME)
