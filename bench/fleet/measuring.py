@@ -62,6 +62,8 @@ class Figures:
     refused_logins: int
     """How often an administrator was not let in for want of a slot."""
     failures: dict[str, int]
+    opened: float = 0.0
+    """Connections opened by each environment."""
 
 
 def measure(scenario: Scenario, strategy: str, tick: Tick) -> Run:
@@ -150,6 +152,7 @@ def figures(scenario: Scenario, run: Run) -> Figures:
         recovery_s=_recovery_s(scenario, run.answers),
         refused_logins=run.logins.get("refused", 0),
         failures=dict(Counter(answer.failure for answer in run.answers if answer.failure is not None)),
+        opened=sum(answer.connects for answer in run.answers) / max(1, sum(answer.cold for answer in run.answers)),
     )
 
 

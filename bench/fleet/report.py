@@ -30,6 +30,7 @@ what those do. psycopg_pool has one connection and checks it; behind PgBouncer e
 
 - *In good time*: answered, at most 1 s later than with a connection at hand.
 - *Attempts*, *connects*: for each answer; an attempt that finds no slot is not a connect.
+- *Opened*: connections that an environment opened, on average; 1 is the first one and no other.
 - *Peak*, *mean*, *idle*: the functions' connections on the server, and the share of them that did nothing.
 - *CPU*: of the server, and of PgBouncer where it is in front.
 - *Late*: how late the benchmark itself was to hand out a request, p99. Where that is much, the machine was too busy.
@@ -42,9 +43,9 @@ what those do. psycopg_pool has one connection and checks it; behind PgBouncer e
 """
 
 HEADER = (
-    "| | answered | in good time | p50 | p99 | attempts | connects | peak | mean | idle | CPU | late |"
+    "| | answered | in good time | p50 | p99 | attempts | connects | opened | peak | mean | idle | CPU | late |"
     " recovery | admin refused |\n"
-    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
 
 
@@ -82,6 +83,7 @@ def _line(result: Result) -> str:
         f"{figures.p99_s:.2f} s",
         f"{figures.attempts:.2f}",
         f"{figures.connects:.2f}",
+        f"{figures.opened:.2f}" if figures.opened else "",
         f"{figures.peak}",
         f"{figures.mean:.1f}",
         f"{figures.idle:.0%}",

@@ -37,7 +37,7 @@ def test_a_slot_that_becomes_free_is_had() -> None:
     server = Server(refuses=2)
     assert queue(server, draw=lambda: 0.5).wait_for(server.attempt, server.waits.append) == "connection"
     assert server.attempts == 3
-    assert server.waits == [pytest.approx(0.5), pytest.approx(0.5)]
+    assert server.waits == [pytest.approx(0.6), pytest.approx(0.6)]
 
 
 @pytest.mark.parametrize(("longest_s", "deadline_s", "bound_s"), [(4.0, 30.0, 4.0), (4.0, 1.0, 1.0)])

@@ -45,6 +45,9 @@ SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.3, 1.0
 """Between which a wait's cap lies: an attempt that is refused costs the server about as much as one that is not, and
 a slot that becomes free should not be waited for much longer."""
 
+LEAST_DRAW = 0.2
+"""Which part of a wait's cap is waited at least."""
+
 DEVIATIONS = 4
 """How many more newcomers than usual there are slots for. Three are refused too often while a spike begins; more keep
 hardly a connection."""
@@ -206,12 +209,13 @@ def outlived(idle_s: float, leased_s: float) -> bool:
 
 
 def next_wait_s(left_s: float, draw: float) -> float:
-    """Return how long to wait for a slot: a `draw` (0 to 1) from 0 to half of the time left.
+    """Return how long to wait for a slot: a `draw` (0 to 1) from a fifth of the cap to all of it.
 
-    Full jitter spreads those who were refused together; a cap that shrinks with the time left lets those who have
-    waited longest ask most often, so that nobody starves.
+    Jitter spreads those who were refused together; a cap of half the time left, which shrinks, lets those who have
+    waited longest ask most often, so that nobody starves. To ask again at once is to be refused again.
     """
-    return draw * min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, left_s / 2))
+    cap_s = min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, left_s / 2))
+    return cap_s * (LEAST_DRAW + (1 - LEAST_DRAW) * draw)
 
 
 def patience_s(longest_s: float, since_in_vain_s: float) -> float:
