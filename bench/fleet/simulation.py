@@ -6,18 +6,13 @@ What depends on a machine (CPU, sockets, freezing) is not here but in the benchm
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
-from math import inf
 from random import Random
 
 from bench.fleet.scenarios import Scenario
+from bench.fleet.simulated import Connection, Counts, Environment
 from db.fleet.lookout import LOOK_EVERY_S
-from db.fleet.pace import Pace
 from db.fleet.policy import (
-    NEW_FOR_S,
-    USED_AGAIN_AFTER_S,
-    USED_LATELY_S,
     Limit,
     Sample,
     Verdict,
@@ -36,62 +31,6 @@ CONNECT_S, CLOSE_S, REFUSE_S = 0.015, 0.005, 0.005
 """How long the server needs to let somebody in, to notice that he has gone, and to turn somebody away: it begins a
 process for him, and only that finds that there is no slot."""
 SHORTEST_LEASE_S, SLOT_WAIT_S = 2.0, 1.0
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of all requests."""
-
-    answered: int = 0
-    refused: int = 0
-    refused_unasked: int = 0
-    """Requests that were refused without troubling the server."""
-    last_refusal_at_s: float = 0.0
-    attempts: int = 0
-    connects: int = 0
-    environments: int = 0
-    peak: int = 0
-    waited_s: list[float] = field(default_factory=list)
-
-    def waited_at_most(self, seconds: float) -> float:
-        """Return the share of all requests that were answered after waiting no longer."""
-        in_time = sum(waited <= seconds for waited in self.waited_s)
-        return in_time / (self.answered + self.refused)
-
-
-@dataclass(slots=True)
-class Connection:
-    """A slot that is taken."""
-
-    leased_s: float
-    opened_at: float
-    returned_at: float | None = None
-    is_open: bool = True
-
-    def is_new(self, now: float) -> bool:
-        """Say whether it was opened a moment ago."""
-        return now - self.opened_at < NEW_FOR_S
-
-    def is_reused(self, now: float) -> bool:
-        """Say whether it is used again all the time."""
-        used_at = now if self.returned_at is None else self.returned_at
-        return now - used_at < USED_LATELY_S and used_at - self.opened_at > USED_AGAIN_AFTER_S
-
-
-class Environment:
-    """What one environment remembers."""
-
-    def __init__(self, version: int) -> None:
-        self.version = version
-        self.connection: Connection | None = None
-        self.pace = Pace()
-        self.sample: Sample | None = None
-        self.newcomers_per_s: float | None = None
-        self.at_work: float | None = None
-        self.own_sessions = 0
-        self.refused_at: float | None = None
-        self.in_vain_at = self.pauses_until = -inf
-        self.began_at = 0.0
 
 
 class Simulation:

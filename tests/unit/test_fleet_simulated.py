@@ -5,7 +5,8 @@ from functools import cache
 import pytest
 
 from bench.fleet.scenarios import Scenario, spike
-from bench.fleet.simulation import Counts, Simulation
+from bench.fleet.simulated import Counts
+from bench.fleet.simulation import Simulation
 from bench.fleet.trace import Phase
 
 
