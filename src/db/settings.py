@@ -1,7 +1,7 @@
 """Every setting of the database, its default and its limits; the only reader of the environment."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
@@ -9,6 +9,7 @@ from typing import Any, Self
 from db.application import application_name
 from db.errors import ConfigurationError
 from db.masking import Secret
+from db.variables import Reader, choice, number, switch, total
 
 ENVIRONMENT: Mapping[str, str] = os.environ
 """The process's variables; whoever else needs one, db.environment.process above all, takes it from here."""
@@ -52,10 +53,6 @@ class Switch(StrEnum):
     OFF = "off"
 
 
-Reader = Callable[[str], object]
-"""Turns a variable's text into a value; its ValueError says what is allowed."""
-
-
 class TargetSession(StrEnum):
     """What the server must be able to do; the names are libpq's."""
 
@@ -69,40 +66,6 @@ class AtInit(StrEnum):
     NOTHING = "nothing"
     SECRET = "secret"  # noqa: S105 - what is fetched, not a secret
     CONNECTION = "connection"
-
-
-def _number(kind: type[int] | type[float], low: float, high: float) -> Reader:
-    """Return the reader of a number from `low` to `high`, both included."""
-
-    def read(text: str) -> object:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(low - 1)
-        if not low <= value <= high:
-            noun = "a whole number" if kind is int else "a number"
-            raise ValueError(f"{noun} from {low} to {high}")
-        return value
-
-    return read
-
-
-def _choice(kind: type[StrEnum]) -> Reader:
-    """Return the reader of one of `kind`'s values."""
-
-    def read(text: str) -> object:
-        try:
-            return kind(text)
-        except ValueError as error:
-            raise ValueError(" or ".join(kind)) from error
-
-    return read
-
-
-def _switch(text: str) -> object:
-    if text not in {"true", "false"}:
-        raise ValueError("true or false")
-    return text == "true"
 
 
 def _setting(variable: str, default: object, read: Reader = str, *, secret: bool = False) -> Any:  # noqa: ANN401 - a field's default stands for any type
@@ -120,62 +83,65 @@ class DatabaseSettings:
     """The whole login as a URL, for a laptop or a host that gives one; not together with DB_SECRET_ID."""
     iam_user: str | None = _setting("DB_IAM_USER", None)
     """The database user of IAM authentication; needs DB_HOST. One of DB_SECRET_ID, DATABASE_URL, DB_IAM_USER is set."""
-    secret_max_age_s: float = _setting("DB_SECRET_MAX_AGE_S", 3600.0, _number(float, 1, 86400))
+    secret_max_age_s: float = _setting("DB_SECRET_MAX_AGE_S", 3600.0, number(float, 1, 86400))
     """Seconds after which the secret is fetched again, less up to a fifth, where nothing says when it rotates."""
-    secret_rotation_days: float | None = _setting("DB_SECRET_ROTATION_DAYS", None, _number(float, 0.1, 1000))
+    secret_rotation_days: float | None = _setting("DB_SECRET_ROTATION_DAYS", None, number(float, 0.1, 1000))
     """Days between two rotations: the secret is then kept until the next one, counted from its version's date."""
     host: str | None = _setting("DB_HOST", None)
     """Overrides the secret's host."""
-    port: int | None = _setting("DB_PORT", None, _number(int, 1, 65535))
+    port: int | None = _setting("DB_PORT", None, number(int, 1, 65535))
     """Overrides the secret's port."""
     name: str | None = _setting("DB_NAME", None)
     """Overrides the secret's database name."""
-    pool_size: int = _setting("DB_POOL_SIZE", 1, _number(int, 0, 10))
+    pool_size: int = _setting("DB_POOL_SIZE", 1, number(int, 0, 10))
     """Connections that an environment keeps warm; 0 is NullPool."""
-    tls: Tls = _setting("DB_TLS", Tls.VERIFY_FULL, _choice(Tls))
+    tls: Tls = _setting("DB_TLS", Tls.VERIFY_FULL, choice(Tls))
     """`verify-full`, or `insecure-local-only`: plaintext, to a server on this machine only, never in Lambda."""
     tls_ca: str = _setting("DB_TLS_CA", RDS_AUTHORITIES)
     """Whom to trust: `rds` (RDS, Aurora, RDS Proxy; in the package), `system`, the path of a PEM file, or its text."""
-    tls_negotiation: TlsNegotiation = _setting("DB_TLS_NEGOTIATION", TlsNegotiation.POSTGRES, _choice(TlsNegotiation))
+    tls_negotiation: TlsNegotiation = _setting("DB_TLS_NEGOTIATION", TlsNegotiation.POSTGRES, choice(TlsNegotiation))
     """`direct` begins with TLS at once, one flight less, as PostgreSQL 17 and later let it; else `postgres`."""
-    mode: Mode = _setting("DB_MODE", Mode.DIRECT, _choice(Mode))
+    mode: Mode = _setting("DB_MODE", Mode.DIRECT, choice(Mode))
     """`direct`, or `pooler`: PgBouncer or RDS Proxy. Then nothing is asked of a session: limits travel with each
     transaction, what would pin is named in the log, and DB_SLOT_WAIT_S is for the pooler's queue."""
-    idle_in_transaction_s: float = _setting("DB_IDLE_IN_TRANSACTION_S", 1.5, _number(float, 0, 900))
+    idle_in_transaction_s: float = _setting("DB_IDLE_IN_TRANSACTION_S", 1.5, number(float, 0, 900))
     """Seconds that a transaction may wait for its handler before the server ends it and frees its locks: what is left
     behind by an environment that was frozen or killed. 0 for no limit."""
     search_path: str | None = _setting("DB_SEARCH_PATH", None)
     """The session's search_path; the role's by default."""
     target_session_attrs: TargetSession = _setting(
-        "DB_TARGET_SESSION_ATTRS", TargetSession.READ_WRITE, _choice(TargetSession)
+        "DB_TARGET_SESSION_ATTRS", TargetSession.READ_WRITE, choice(TargetSession)
     )
     """`read-write` turns away from a standby, so that a failover finds the new writer; `any` suits reader endpoints."""
-    connect_timeout_s: float = _setting("DB_CONNECT_TIMEOUT_S", 5.0, _number(float, 0.1, 60))
+    connect_timeout_s: float = _setting("DB_CONNECT_TIMEOUT_S", 5.0, number(float, 0.1, 60))
     """Seconds for one connection attempt: name, TCP, TLS and login together."""
-    reserve_s: float = _setting("DB_RESERVE_S", 0.5, _number(float, 0, 60))
+    reserve_s: float = _setting("DB_RESERVE_S", 0.5, number(float, 0, 60))
     """Seconds of the invocation that are kept back for rollback and answer."""
-    default_timeout_s: float = _setting("DB_DEFAULT_TIMEOUT_S", 30.0, _number(float, 0.1, 900))
+    default_timeout_s: float = _setting("DB_DEFAULT_TIMEOUT_S", 30.0, number(float, 0.1, 900))
     """Seconds that a borrow may take outside an invocation."""
-    lease_s: float = _setting("DB_LEASE_S", 2.0, _number(float, 0, 60))
+    lease_s: float = _setting("DB_LEASE_S", 2.0, number(float, 0, 60))
     """Seconds that the server lets a warm connection idle where slots are scarce; 15 times as long where a fifth of
-    them is free, 150 times where half of them are. 0 for no limit."""
-    slot_wait_s: float = _setting("DB_SLOT_WAIT_S", 1.0, _number(float, 0, 60))
-    """Seconds to wait at most for a slot on a server that has none left."""
-    fleet_slots: int | None = _setting("DB_FLEET_SLOTS", None, _number(int, 1, 100_000))
+    them is free, 150 times where half of them are, or all fit. 0 for no limit."""
+    slot_wait_s: float = _setting("DB_SLOT_WAIT_S", 1.0, number(float, 0, 60))
+    """Seconds to wait at most for a slot on a server that has none left; an environment's first three times as long."""
+    fleet_slots: int | None = _setting("DB_FLEET_SLOTS", None, number(int, 1, 100_000))
     """Slots that this role may count on where others use the same server; PostgreSQL's limits by default."""
-    silence_s: float = _setting("DB_SILENCE_S", 2.0, _number(float, 0.1, 60))
+    fleet_environments: int | None = _setting("DB_FLEET_ENVIRONMENTS", None, total(1, 1_000_000))
+    """How many environments of this role there can be: the reserved concurrency of its functions, such as `20+5`. Where
+    each has a slot, connections are kept; by default a crowd may come at any time, and a quarter of the slots idles."""
+    silence_s: float = _setting("DB_SILENCE_S", 2.0, number(float, 0.1, 60))
     """Seconds that a server may give no sign of life while it is asked; a half-open connection is given up then."""
-    max_attempts: int = _setting("DB_MAX_ATTEMPTS", 5, _number(int, 1, 100))
+    max_attempts: int = _setting("DB_MAX_ATTEMPTS", 5, number(int, 1, 100))
     """How often run_transaction runs its work at most."""
-    at_init: AtInit = _setting("DB_AT_INIT", AtInit.SECRET, _choice(AtInit))
+    at_init: AtInit = _setting("DB_AT_INIT", AtInit.SECRET, choice(AtInit))
     """What is done ahead of the first invocation: `secret` fetches it, `connection` connects too, `nothing` waits."""
-    graceful_shutdown: bool = _setting("DB_GRACEFUL_SHUTDOWN", default=True, read=_switch)
+    graceful_shutdown: bool = _setting("DB_GRACEFUL_SHUTDOWN", default=True, read=switch)
     """`true` registers an internal extension, so that Lambda says when it ends the environment; `false` does not."""
-    slow_statement_ms: float = _setting("DB_SLOW_STATEMENT_MS", 500.0, _number(float, 0, 900_000))
+    slow_statement_ms: float = _setting("DB_SLOW_STATEMENT_MS", 500.0, number(float, 0, 900_000))
     """Milliseconds from which on a statement is logged and counted as slow; 0 for none."""
-    slow_statement_plans: Switch = _setting("DB_SLOW_STATEMENT_PLANS", Switch.OFF, _choice(Switch))
+    slow_statement_plans: Switch = _setting("DB_SLOW_STATEMENT_PLANS", Switch.OFF, choice(Switch))
     """`on`: at the end of the invocation, log a slow statement's plan too, once in each environment. Nothing is run."""
-    sql_comments: Switch = _setting("DB_SQL_COMMENTS", Switch.ON, _choice(Switch))
+    sql_comments: Switch = _setting("DB_SQL_COMMENTS", Switch.ON, choice(Switch))
     """`on`: each statement carries the ids of request and trace, in sqlcommenter's form."""
     application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")
     """What pg_stat_activity shows; in Lambda the function's name, its version and the environment's id by default."""
@@ -195,6 +161,11 @@ class DatabaseSettings:
             )
         if self.iam_user and (self.host is None or self.tls is not Tls.VERIFY_FULL):
             raise ConfigurationError("DB_IAM_USER needs DB_HOST and DB_TLS=verify-full: a token is worth a password")
+
+    @property
+    def most_connections(self) -> int | None:
+        """How many connections the fleet can keep at most; None where nothing says how many environments there are."""
+        return None if self.fleet_environments is None else self.fleet_environments * self.pool_size
 
     def overrides(self) -> dict[str, Any]:
         """Return the parts of a login that are set here, whatever a secret or a URL says."""

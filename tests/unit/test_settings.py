@@ -27,6 +27,8 @@ def test_defaults_are_safe() -> None:
         ({**SECRET, "DB_POOL_SIZE": "11"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),
         ({**SECRET, "DB_POOL_SIZE": "1.5"}, "DB_POOL_SIZE must be a whole number from 0 to 10"),
         ({**SECRET, "DB_PORT": "0"}, "DB_PORT must be a whole number from 1 to 65535"),
+        ({**SECRET, "DB_FLEET_ENVIRONMENTS": "20+"}, "DB_FLEET_ENVIRONMENTS must be .* or a sum such as 20\\+5"),
+        ({**SECRET, "DB_FLEET_ENVIRONMENTS": "0+0"}, "DB_FLEET_ENVIRONMENTS must be a whole number from 1 to 1000000"),
         ({**SECRET, "DB_CONNECT_TIMEOUT_S": "nan"}, "DB_CONNECT_TIMEOUT_S must be a number from 0.1 to 60"),
         ({**SECRET, "DB_TLS": "prefer"}, "DB_TLS must be verify-full or insecure-local-only"),
     ],
@@ -36,6 +38,13 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(environ: dict[str, str], 
     with pytest.raises(ConfigurationError, match=message) as raised:
         DatabaseSettings.from_env(environ)
     assert "hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "pool_size", "most"), [("", "1", None), ("20+5", "1", 25), ("25", "2", 50)])
+def test_the_fleets_size_may_be_a_sum(text: str, pool_size: str, most: int | None) -> None:
+    """CloudFormation can write a sum but not add it; each environment keeps as many connections as its pool has."""
+    environ = {**SECRET, "DB_FLEET_ENVIRONMENTS": text, "DB_POOL_SIZE": pool_size}
+    assert DatabaseSettings.from_env(environ).most_connections == most
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:
