@@ -60,4 +60,5 @@ class Environment:
         self.own_sessions = 0
         self.refused_at: float | None = None
         self.in_vain_at = self.pauses_until = -inf
+        self.is_new = True
         self.began_at = 0.0

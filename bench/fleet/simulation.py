@@ -98,8 +98,10 @@ class Simulation:
             self.counts.refused_unasked += 1
             self._turn_away(environment)
             return
-        until = self._now + patience_s(SLOT_WAIT_S, self._now - environment.in_vain_at)
-        self._attempt(environment, asked_at, until)
+        since_in_vain_s = self._now - environment.in_vain_at
+        patience = patience_s(SLOT_WAIT_S, since_in_vain_s, is_first=environment.is_new)
+        environment.is_new = False
+        self._attempt(environment, asked_at, self._now + patience)
 
     def _has_outlived(self, connection: Connection) -> bool:
         idle_s = self._now - (connection.returned_at or 0.0)
@@ -146,7 +148,7 @@ class Simulation:
         sample = environment.sample
         if sample is None or self._now - sample.seen_at >= LOOK_EVERY_S:
             return SHORTEST_LEASE_S
-        return lease_s(sample, environment.at_work, SHORTEST_LEASE_S)
+        return lease_s(sample, environment.at_work, SHORTEST_LEASE_S, self._scenario.max_environments)
 
     # --- after the transaction ---
 
@@ -171,7 +173,8 @@ class Simulation:
         environment.at_work = at_work(before, sample)
         environment.sample, environment.own_sessions = sample, 0
         if environment.connection:
-            environment.connection.leased_s = lease_s(sample, environment.at_work, SHORTEST_LEASE_S)
+            most = self._scenario.max_environments
+            environment.connection.leased_s = lease_s(sample, environment.at_work, SHORTEST_LEASE_S, most)
 
     def _sample(self, environment: Environment) -> Sample:
         """Count what the statement of db.fleet.sample counts."""
@@ -184,6 +187,7 @@ class Simulation:
             newcomers=sum(connection.is_new(self._now) for connection in others),
             reused=sum(connection.is_reused(self._now) for connection in others),
             worked_s=self._worked_s,
+            of_role=self._taken,
         )
 
     def _view(self, environment: Environment, connection: Connection) -> View:

@@ -41,9 +41,10 @@ def look(
     connection: psycopg.Connection,
     terms: Terms = UNKNOWN,
     fleet_slots: int | None = None,
+    most: int | None = None,
     before: Sample | None = None,
 ) -> Counted:
-    row = connection.execute(statement(terms, 2.0, fleet_slots, before, NOW).encode()).fetchone()
+    row = connection.execute(statement(terms, 2.0, fleet_slots, most, before, NOW).encode()).fetchone()
     assert row is not None
     return read(row, NOW)
 
@@ -60,6 +61,7 @@ def test_server_and_role_are_counted_against_their_own_limits(server: PostgresSe
         counted = look(ours[0])
         assert counted.sample.limits == (Limit(len(others) + len(ours), 16), Limit(len(ours), 8))
         assert counted.sample.tightest == Limit(2, 8)
+        assert counted.sample.of_role == len(ours)
 
 
 def test_what_was_found_once_need_not_be_asked_again(server: PostgresServer) -> None:
@@ -111,7 +113,7 @@ def test_connections_that_are_used_again_are_told_from_those_that_were_opened_an
             connection.execute("select 1")
         assert look(connections[0]).sample.reused == 2
         time.sleep(USED_LATELY_S)
-        assert look(connections[0]).sample.reused == 0
+        assert look(stack.enter_context(app(server))).sample.reused == 0
 
 
 def test_the_time_at_work_is_seen(server: PostgresServer) -> None:
@@ -127,12 +129,26 @@ def test_the_time_at_work_is_seen(server: PostgresServer) -> None:
             time.sleep(0.02)
 
 
-@pytest.mark.parametrize("used_again", [False, True])
-@pytest.mark.parametrize("busy", [None, 0.0, 0.8])
+@pytest.mark.parametrize(
+    ("busy", "used_again", "most", "leases_s"),
+    [
+        (None, False, None, {2.0, 300.0}),
+        (None, True, None, {2.0, 30.0, 300.0}),
+        (0.0, True, None, {2.0, 30.0, 300.0}),
+        (0.8, False, None, {2.0, 300.0}),
+        (0.8, True, None, {2.0, 30.0, 300.0}),
+        (None, True, 9, {2.0, 30.0, 300.0}),
+        (0.0, False, 8, {2.0, 300.0}),
+        (0.0, True, 8, {300.0}),
+        (0.8, True, 8, {2.0, 300.0}),
+    ],
+)
 def test_the_server_grants_the_lease_that_the_policy_says(
     server: PostgresServer,
     busy: float | None,
     used_again: bool,  # noqa: FBT001 - a table's column
+    most: int | None,
+    leases_s: set[float],
 ) -> None:
     """With any number of slots taken the lease in force is policy.lease_s of what the same statement counted."""
     granted = set()
@@ -143,14 +159,14 @@ def test_the_server_grants_the_lease_that_the_policy_says(
             connection.execute("select 1")
         while connections:
             before = None if busy is None else _busy_since_then(connections[-1], busy)
-            counted = look(connections[-1], before=before)
+            counted = look(connections[-1], most=most, before=before)
             in_force = connections[-1].execute("select setting from pg_settings where name = 'idle_session_timeout'")
             assert in_force.fetchone() == (f"{counted.lease_s * 1000:.0f}",)
-            assert counted.lease_s == lease_s(counted.sample, at_work(before, counted.sample), 2.0)
+            assert counted.lease_s == lease_s(counted.sample, at_work(before, counted.sample), 2.0, most)
             granted.add(counted.lease_s)
             connections.pop().close()
             _wait_until_used(server, len(connections))
-    assert granted == ({2.0, 30.0, 300.0} if used_again else {2.0, 300.0})
+    assert granted == leases_s
 
 
 def _busy_since_then(connection: psycopg.Connection, busy: float) -> Sample:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from db.fleet.policy import (
+    FIRST_PATIENCE,
     LEASES,
     LONGEST_PAUSE_S,
     PATIENCE_IS_BACK_AFTER_S,
@@ -14,6 +15,7 @@ from db.fleet.policy import (
     Sample,
     Verdict,
     View,
+    all_fit,
     at_work,
     expects_room,
     keep_or_release,
@@ -105,13 +107,14 @@ def test_newcomers_of_whom_no_rate_is_known_are_those_just_seen() -> None:
 @pytest.mark.parametrize(
     ("used", "reused", "busy", "times"),
     [
-        pytest.param(20, 0, None, 150, id="half is free"),
-        pytest.param(21, 0, None, 1, id="half is idle"),
-        pytest.param(21, 1, None, 15, id="half is idle but for one that is used again"),
-        pytest.param(32, 12, 0.0, 15, id="four fifths are taken, half idles"),
+        pytest.param(10, 0, None, 150, id="a quarter idles"),
+        pytest.param(11, 0, None, 1, id="more than a quarter idles"),
+        pytest.param(11, 1, None, 150, id="a quarter idles, and one is used again"),
+        pytest.param(21, 11, None, 15, id="more than half is taken, a quarter idles"),
+        pytest.param(32, 22, 0.0, 15, id="four fifths are taken, a quarter idles"),
         pytest.param(33, 33, 0.0, 1, id="hardly one is free"),
-        pytest.param(32, 20, 4.0, 15, id="the 8 that are free would do for 4 at work"),
-        pytest.param(32, 20, 4.1, 1, id="and not for more"),
+        pytest.param(32, 22, 4.0, 15, id="the 8 that are free would do for 4 at work"),
+        pytest.param(32, 22, 4.1, 1, id="and not for more"),
         pytest.param(20, 20, 13.0, 1, id="nor half of the slots for 13"),
     ],
 )
@@ -120,6 +123,32 @@ def test_a_lease_is_long_where_a_crowd_or_a_deployment_would_find_slots(
 ) -> None:
     """Whoever falls asleep with a connection, the next ones are served without it; or it is soon taken back."""
     assert lease_s(sample(used, reused=reused), busy, 2.0) == 2.0 * times
+
+
+@pytest.mark.parametrize(
+    ("used", "of_role", "busy", "times"),
+    [
+        pytest.param(32, 32, 0.0, 150, id="four fifths idle"),
+        pytest.param(33, 33, 0.0, 1, id="more than four fifths idle"),
+        pytest.param(32, 32, 4.0, 150, id="the 8 that are free would do for 4 at work"),
+        pytest.param(32, 32, 4.1, 1, id="and not for more"),
+        pytest.param(32, 31, 0.0, 1, id="another role has a slot, so that one of ours will have none"),
+    ],
+)
+def test_leases_are_long_where_every_environment_that_there_can_be_has_a_slot(
+    used: int, of_role: int, busy: float, times: float
+) -> None:
+    """Nothing is given up for a crowd that cannot come; only the new environments of a deployment must find slots."""
+    assert lease_s(sample(used, of_role=of_role), busy, 2.0, 40) == 2.0 * times
+
+
+@pytest.mark.parametrize(
+    ("most", "fit"), [pytest.param(None, False, id="nobody said"), (38, True), pytest.param(39, False, id="one more")]
+)
+def test_what_others_use_counts_when_all_are_to_fit(most: int | None, fit: bool) -> None:  # noqa: FBT001 - a table's column
+    """Of 40 slots two are others': 38 connections fit, by whichever limit is met first."""
+    assert all_fit(sample(12, of_role=10), most) is fit
+    assert all_fit(sample(12, 100, Limit(10, 38), of_role=10), most) is fit
 
 
 def test_what_a_sleeping_fleet_holds_back_is_bounded() -> None:
@@ -135,9 +164,9 @@ def test_what_a_sleeping_fleet_holds_back_is_bounded() -> None:
 
 def test_every_limit_is_kept_in_mind() -> None:
     """The role's own limit counts as the server's does: for what is taken, what idles and what is free."""
-    assert lease_s(sample(6, 100, Limit(6, 10), reused=1), None, 2.0) == 30
-    assert lease_s(sample(6, 100, Limit(6, 10)), None, 2.0) == 2
-    assert lease_s(sample(6, 100, Limit(6, 10), reused=1), 3.0, 2.0) == 2
+    assert lease_s(sample(6, 100, Limit(6, 10), reused=4), None, 2.0) == 30
+    assert lease_s(sample(6, 100, Limit(6, 10), reused=3), None, 2.0) == 2
+    assert lease_s(sample(6, 100, Limit(6, 10), reused=4), 3.0, 2.0) == 2
 
 
 @pytest.mark.parametrize(
@@ -220,6 +249,11 @@ def test_patience_is_lost_with_a_wait_in_vain_and_grows_back() -> None:
     """Under overload nobody waits for what does not come; nothing but time is needed for it to be whole again."""
     back_s = PATIENCE_IS_BACK_AFTER_S
     assert [patience_s(4.0, since_s) for since_s in (0, back_s / 4, back_s, math.inf)] == [0.0, 1.0, 4.0, 4.0]
+
+
+def test_an_environment_is_most_patient_for_its_first_slot() -> None:
+    """It comes with a crowd that has just begun, for which the others give their slots back as they come round."""
+    assert patience_s(1.0, math.inf, is_first=True) == FIRST_PATIENCE > 1
 
 
 def test_after_a_wait_in_vain_nothing_is_attempted_for_a_moment() -> None:

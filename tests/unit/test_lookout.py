@@ -86,6 +86,27 @@ def test_a_new_connection_begins_with_the_lease_of_a_fresh_sample_and_else_with_
     assert lookout.first_lease_s() == 2
 
 
+def test_where_all_fit_connections_are_kept_while_four_fifths_of_the_slots_idle(clock: Clock) -> None:
+    """Both the server, in the next statement, and a new connection's first lease go by the size of the fleet."""
+    settings = DatabaseSettings(url="postgres://app@localhost/app", lease_s=2.0, fleet_environments=40)
+    lookout = Lookout(settings, clock)
+    assert "when 40::int <= free + role_used" in str(lookout.look())
+    lookout.saw(row(32))
+    assert lookout.first_lease_s() == 300
+    lookout.saw(row(33))
+    assert lookout.first_lease_s() == 2
+
+
+def test_a_session_that_was_refused_late_is_not_our_own(lookout: Lookout, clock: Clock) -> None:
+    """The server has never counted it, so it is not taken off either."""
+    lookout.saw(row(10, sessions=100))
+    clock.now += 2
+    lookout.began_session()
+    lookout.missed_session()
+    lookout.saw(row(10, sessions=104))
+    assert lookout.newcomers_per_s == 2
+
+
 def test_a_new_connection_begins_with_a_short_lease_where_much_work_goes_on(lookout: Lookout, clock: Clock) -> None:
     """Forty at work on average: the slots that are free would not do for all of them."""
     lookout.saw(row(1))

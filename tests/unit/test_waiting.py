@@ -6,7 +6,7 @@ import pytest
 
 from db.deadline import Deadline
 from db.errors import LoginRefusedError, SaturatedError
-from db.fleet.policy import LONGEST_PAUSE_S, PATIENCE_IS_BACK_AFTER_S
+from db.fleet.policy import FIRST_PATIENCE, LONGEST_PAUSE_S, PATIENCE_IS_BACK_AFTER_S
 from db.fleet.waiting import RETRY_AFTER_S, Queue
 
 
@@ -27,9 +27,17 @@ class Server:
         self.now += seconds
 
 
-def queue(server: Server, *, draw: Callable[[], float], longest_s: float = 4.0, deadline_s: float = 30.0) -> Queue:
+def new_queue(server: Server, *, draw: Callable[[], float], longest_s: float = 4.0, deadline_s: float = 30.0) -> Queue:
+    """Return the queue of an environment that has never had a slot."""
     deadline = Deadline(deadline_s, lambda: server.now)
     return Queue(longest_s, lambda: deadline, draw=draw, sleep=server.sleep, clock=lambda: server.now)
+
+
+def queue(server: Server, *, draw: Callable[[], float], longest_s: float = 4.0, deadline_s: float = 30.0) -> Queue:
+    """Return the queue of an environment that has had one."""
+    waiting = new_queue(server, draw=draw, longest_s=longest_s, deadline_s=deadline_s)
+    assert waiting.wait_for(lambda: "connection", server.waits.append)
+    return waiting
 
 
 def test_a_slot_that_becomes_free_is_had() -> None:
@@ -51,6 +59,31 @@ def test_waiting_ends_with_patience_or_deadline_whichever_is_first(
         waiting.wait_for(server.attempt, server.waits.append)
     assert bound_s * 0.8 < server.now <= bound_s
     assert len(server.waits) == server.attempts < 30
+
+
+def test_an_environments_first_slot_is_waited_for_longest_and_once() -> None:
+    """Who comes with a new crowd waits for those who rest; in vain, he is as impatient as the others."""
+    server = Server(refuses=10_000)
+    waiting = new_queue(server, draw=lambda: 0.5, longest_s=1.0)
+    with pytest.raises(SaturatedError):
+        waiting.wait_for(server.attempt, server.waits.append)
+    assert FIRST_PATIENCE * 0.8 < server.now <= FIRST_PATIENCE
+    server.now += PATIENCE_IS_BACK_AFTER_S
+    began = server.now
+    with pytest.raises(SaturatedError):
+        waiting.wait_for(server.attempt, server.waits.append)
+    assert server.now - began <= 1.0
+
+
+def test_what_was_waited_for_is_forgotten() -> None:
+    """A clone of a snapshot neither pauses for what its original waited for in vain, nor is it less patient."""
+    server = Server(refuses=10_000)
+    waiting = new_queue(server, draw=lambda: 1.0, longest_s=1.0)
+    with pytest.raises(SaturatedError):
+        waiting.wait_for(server.attempt, server.waits.append)
+    server.refuses = 0
+    waiting.forget()
+    assert waiting.wait_for(server.attempt, server.waits.append) == "connection"
 
 
 def test_those_turned_away_come_back_at_different_times() -> None:

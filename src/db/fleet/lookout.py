@@ -33,6 +33,10 @@ class Lookout:
         """Take note that this environment has opened a connection."""
         self._own_sessions += 1
 
+    def missed_session(self) -> None:
+        """Take note that the connection last opened was none after all."""
+        self._own_sessions -= 1
+
     def look(self) -> str | None:
         """Return the statement to send along, and take it as sent; None where the last look was a moment ago."""
         now = self._clock()
@@ -41,7 +45,10 @@ class Lookout:
         self._looked_at = now
         if now - self._terms_since > TERMS_LAST_S:
             self._terms = UNKNOWN
-        return statement(self._terms, self._settings.lease_s, self._settings.fleet_slots, self.sample, now)
+        settings = self._settings
+        return statement(
+            self._terms, settings.lease_s, settings.fleet_slots, settings.most_connections, self.sample, now
+        )
 
     def saw(self, row: Sequence[object]) -> float:
         """Take what the statement brought; return the lease in seconds that it granted."""
@@ -57,4 +64,4 @@ class Lookout:
         """Return the lease for a connection about to be opened: by the last sample, the shortest where that is old."""
         if self.sample is None or self._clock() - self.sample.seen_at >= LOOK_EVERY_S:
             return self._settings.lease_s
-        return lease_s(self.sample, self._at_work, self._settings.lease_s)
+        return lease_s(self.sample, self._at_work, self._settings.lease_s, self._settings.most_connections)

@@ -53,6 +53,7 @@ class Member:
     def forget(self) -> None:
         """Know nothing of the fleet, as at the beginning: what was seen before a snapshot is no news after it."""
         self._lookout = Lookout(self._settings, self._clock)
+        self._queue.forget()
         self._refused_at: float | None = None
         self._pace = Pace()
         self._facts = Slots()
@@ -91,6 +92,7 @@ class Member:
 
     def was_refused_late(self) -> None:
         """Take note that a connection which `with_slot` returned was refused after all, in its first flight."""
+        self._lookout.missed_session()
         self._refused(0.0)
 
     def take_facts(self) -> Slots:
@@ -128,6 +130,7 @@ class Member:
             return
         if self._outlived(entry):
             raise DisconnectionError("the server has ended this connection's lease, or is about to")
+        del entry.info[RETURNED_AT]
         now = entry.info[BEGAN_AT] = self._clock()
         self._pace.asked(now)
 

@@ -15,9 +15,13 @@ from enum import StrEnum
 LEASES = ((0.5, 150.0), (0.8, 15.0), (1.0, 1.0))
 """Up to which share of slots taken a lease lasts how many times the shortest, where nothing speaks against it."""
 
-MOST_IDLE = 0.5
+MOST_IDLE = 0.25
 """Up to which share of slots connections may idle for longer than the shortest lease, besides those that are used again
-all the time: what a sudden crowd finds free or gets back within seconds is half of the slots at least."""
+all the time: what a sudden crowd finds free or gets back within seconds is three quarters of the slots at least."""
+
+MOST_IDLE_OF_ALL = 0.8
+"""The same where there can be no such crowd, as every environment that there can be has a slot of its own: the new ones
+of a deployment find a fifth of the slots, while the old ones sleep."""
 
 USED_LATELY_S, USED_AGAIN_AFTER_S = 2.0, 1.0
 """A connection is used again all the time where the last use was so lately, and so long after it was opened."""
@@ -44,6 +48,10 @@ RATE_COUNTS_S = 10.0
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.3, 1.0
 """Between which a wait's cap lies: an attempt that is refused costs the server about as much as one that is not, and
 a slot that becomes free should not be waited for much longer."""
+
+FIRST_PATIENCE = 3
+"""How many times as long as usual an environment waits for its first slot: it comes with a crowd that has just begun,
+and the slots that idle in resting environments come back within seconds."""
 
 LEAST_DRAW = 0.2
 """Which part of a wait's cap is waited at least."""
@@ -92,6 +100,8 @@ class Sample:
     """Other connections of this role that are used again all the time."""
     worked_s: float = 0.0
     """Seconds ever spent in transactions, all sessions together: how fast it grows says how many are at work."""
+    of_role: int = 0
+    """Connections of this role, this one among them."""
 
     @property
     def tightest(self) -> Limit:
@@ -182,15 +192,23 @@ def slots_for_all(at_work: float) -> float:
     return at_work + WORK_DEVIATIONS * math.sqrt(at_work)
 
 
-def lease_s(sample: Sample, at_work: float | None, shortest_s: float) -> float:
-    """Return for how long the server lets a connection idle that comes back.
+def all_fit(sample: Sample, most: int | None) -> bool:
+    """Say whether as many as `most` connections of this role, the most that there can be, have a slot each."""
+    return most is not None and most <= sample.tightest.free + sample.of_role
+
+
+def lease_s(sample: Sample, at_work: float | None, shortest_s: float, most: int | None = None) -> float:
+    """Return for how long the server lets a connection idle that comes back; `most` as in `all_fit`.
 
     The shortest where the free slots would not do if everybody who holds one fell asleep for good, as at a deployment;
-    and where more than half of the slots would be out of reach for a sudden crowd.
+    and where too many would be out of reach for a sudden crowd.
     """
-    if sample.tightest.free < slots_for_all(at_work or 0.0) or sample.idle_share > MOST_IDLE:
+    fit = all_fit(sample, most)
+    most_idle = MOST_IDLE_OF_ALL if fit else MOST_IDLE
+    if sample.tightest.free < slots_for_all(at_work or 0.0) or sample.idle_share > most_idle:
         return shortest_s
-    return shortest_s * next((times for up_to, times in LEASES if sample.share <= up_to), 1.0)
+    share = 0.0 if fit else sample.share
+    return shortest_s * next((times for up_to, times in LEASES if share <= up_to), 1.0)
 
 
 def expects_room(view: View) -> bool:
@@ -218,13 +236,14 @@ def next_wait_s(left_s: float, draw: float) -> float:
     return cap_s * (LEAST_DRAW + (1 - LEAST_DRAW) * draw)
 
 
-def patience_s(longest_s: float, since_in_vain_s: float) -> float:
-    """Return how long to wait for a slot at all, so long after the last wait that was in vain.
+def patience_s(longest_s: float, since_in_vain_s: float, *, is_first: bool = False) -> float:
+    """Return how long to wait for a slot at all, so long after the last wait that was in vain; `is_first`: ever.
 
     It grows back from nothing: where the database is asked for more than it can do, waiting gains no slot, and those
     who wait are few enough that asking again does not become the load.
     """
-    return longest_s * min(1.0, since_in_vain_s / PATIENCE_IS_BACK_AFTER_S)
+    patience = min(1.0, since_in_vain_s / PATIENCE_IS_BACK_AFTER_S)
+    return longest_s * patience * (FIRST_PATIENCE if is_first else 1)
 
 
 def pause_s(draw: float) -> float:

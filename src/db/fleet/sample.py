@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from db.fleet.policy import (
     LEASES,
     MOST_IDLE,
+    MOST_IDLE_OF_ALL,
     NEW_FOR_S,
     USED_AGAIN_AFTER_S,
     USED_LATELY_S,
@@ -46,7 +47,9 @@ _STATEMENT = """
 select {columns}, set_config('idle_session_timeout', lease_ms::text, false)
 from (
  select *, case
-   when free < at_work + {deviations} * sqrt(at_work) or idle_share > {most_idle} then {shortest}
+   when free < at_work + {deviations} * sqrt(at_work) then {shortest}
+   when {most} <= free + role_used then case when idle_share > {most_idle_of_all} then {shortest} else {longest} end
+   when idle_share > {most_idle} then {shortest}
    {leases} else {shortest}
  end as lease_ms
  from (
@@ -93,27 +96,35 @@ UNKNOWN = Terms()
 
 
 def statement(
-    terms: Terms, shortest_lease_s: float, fleet_slots: int | None, before: Sample | None = None, now: float = 0.0
+    terms: Terms,
+    shortest_lease_s: float,
+    fleet_slots: int | None,
+    most: int | None = None,
+    before: Sample | None = None,
+    now: float = 0.0,
 ) -> str:
     """Return the statement; `fleet_slots` is the share of the server that the settings leave to this role.
 
-    With the sample `before`, it can tell how many have been at work since then.
+    `most` connections are all that the role can ask for. With the sample `before`, the statement can tell how many
+    have been at work since then.
     """
-    own = "null" if fleet_slots is None else str(fleet_slots)
     return _STATEMENT.format(
         columns=", ".join(_COLUMNS),
         database=terms.database,
         role=terms.role,
         server_slots=terms.server_slots,
         database_slots=terms.database_slots,
-        role_slots=f"least({terms.role_slots}, {own}::int)",
+        role_slots=f"least({terms.role_slots}, {_sql(fleet_slots)}::int)",
         share=_share("{}_used"),
         idle_share=_share("({}_used - reused)"),
         at_work=_at_work(before, now),
         deviations=WORK_DEVIATIONS,
+        most=f"{_sql(most)}::int",
         most_idle=MOST_IDLE,
+        most_idle_of_all=MOST_IDLE_OF_ALL,
         leases=_leases(shortest_lease_s),
         shortest=_ms(shortest_lease_s),
+        longest=_ms(shortest_lease_s * LEASES[0][1]),
         new_for=NEW_FOR_S,
         lately=USED_LATELY_S,
         again=USED_AGAIN_AFTER_S,
@@ -130,6 +141,10 @@ def _at_work(before: Sample | None, now: float) -> str:
     """Return policy.at_work as SQL; NULL, and any comparison with it, where it is not known."""
     apart_s = seconds_between(before, now, WORK_COUNTS_S)
     return f"(worked_ms / 1000 - {before.worked_s}) / {apart_s}" if before and apart_s else "null"
+
+
+def _sql(number: int | None) -> str:
+    return "null" if number is None else str(number)
 
 
 def _leases(shortest_s: float) -> str:
@@ -161,6 +176,7 @@ def read(row: Sequence[object], seen_at: float) -> Counted:
         newcomers=int(numbers["newcomers"] or 0),
         reused=int(numbers["reused"] or 0),
         worked_s=(numbers["worked_ms"] or 0.0) / 1000,
+        of_role=int(numbers["role_used"] or 0),
     )
     found = (numbers[name] for name in _TERMS)
     terms = Terms(*("null::int" if term is None else f"{term:.0f}" for term in found))

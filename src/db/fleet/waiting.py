@@ -37,8 +37,13 @@ class Queue:
     ) -> None:
         self._longest_s, self._deadline = longest_s, deadline
         self._draw, self._sleep, self._clock = draw, sleep, clock
+        self.forget()
+
+    def forget(self) -> None:
+        """Have waited for nothing yet, as at the beginning."""
         self._in_vain_at = -math.inf
         self._pauses_until = -math.inf
+        self._is_first = True
 
     def wait_for(self, attempt: Callable[[], T], refused: Callable[[float], None]) -> T:
         """Return what `attempt` returns once there is a slot for it; tell `refused` how long is waited each time.
@@ -49,7 +54,8 @@ class Queue:
         now = self._clock()
         if now < self._pauses_until:
             raise self._turned_away(SaturatedError("the server had no slot left a moment ago"))
-        patience = self._deadline().within(patience_s(self._longest_s, now - self._in_vain_at))
+        longest_s = patience_s(self._longest_s, now - self._in_vain_at, is_first=self._is_first)
+        patience, self._is_first = self._deadline().within(longest_s), False
         while True:
             left_s = patience.remaining_s()
             try:
