@@ -51,7 +51,7 @@ def _live(scenario: Scenario, strategy: str, urls: Mapping[str, str], channel: s
             request = json.loads(said)
             if transact is None:
                 time.sleep(scenario.cold_start_s)
-                transact = STRATEGIES[strategy](urls[request["function"]], scenario.slots, counts)
+                transact = STRATEGIES[strategy](urls[request["function"]], scenario, counts)
             channel.send(json.dumps(_serve(transact, scenario, request["left_s"], counts)).encode())
     finally:
         os._exit(0)

@@ -30,6 +30,8 @@ max_client_conn = 5000
 max_db_connections = {slots}
 default_pool_size = {slots}
 logfile = {log}
+[users]
+{limits}
 """
 
 
@@ -40,7 +42,15 @@ def pgbouncer(directory: Path, server: PostgresServer, scenario: Scenario) -> It
     users.write_text("".join(f'"{function}" "{server.password}"\n' for function in scenario.functions))
     settings.write_text(
         CONFIGURATION.format(
-            server_port=server.port, port=port, users=users, slots=scenario.slots, log=directory / "pgbouncer.log"
+            server_port=server.port,
+            port=port,
+            users=users,
+            slots=scenario.slots,
+            log=directory / "pgbouncer.log",
+            limits="\n".join(
+                f"{function} = max_user_connections={round(scenario.slots * share)}"
+                for function, share in scenario.functions.items()
+            ),
         )
     )
     directory.chmod(0o777)

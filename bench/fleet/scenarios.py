@@ -76,7 +76,7 @@ FOUR = (*THREE, "kept")
 def full() -> list[Scenario]:
     """Return what is measured for bench/fleet.md."""
     ten = Scenario(
-        name="x10", title="10 x more environments than slots", phases=spike(10, 25, calm_per_s=4), rest_s=9.6
+        name="x10", title="10 x more environments than slots", phases=spike(10, 60, calm_per_s=4), rest_s=9.6
     )
     six = replace(
         ten,
@@ -92,10 +92,29 @@ def full() -> list[Scenario]:
         replace(six, name="x3", title="3 x more environments than slots", rest_s=2.6),
         replace(
             six,
+            name="busy",
+            title="10 x more environments than slots, seven tenths of which are at work",
+            phases=spike(8, 22, calm_per_s=3.5),
+            slots=20,
+            rest_s=5.3,
+            strategies=THREE,
+        ),
+        replace(
+            six,
             name="fewer",
             title="fewer environments than slots",
+            phases=(Phase(30, 8),),
+            rest_s=1.0,
+            max_environments=40,
+            strategies=(*TWO, "kept"),
+        ),
+        replace(
+            six,
+            name="nearly",
+            title="nearly as many environments as slots",
             phases=(Phase(30, 12),),
             rest_s=1.0,
+            max_environments=40,
             strategies=(*TWO, "kept"),
         ),
         replace(

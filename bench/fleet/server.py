@@ -14,7 +14,9 @@ import psycopg
 from bench.fleet.scenarios import Scenario
 from local.postgres import PostgresServer
 
-RESERVED = 3
+RESERVED, HEADROOM = 3, 5
+"""Slots that only superusers get, and that the functions' roles leave free: an attempt that is refused has one of those
+for some milliseconds."""
 WATCH_EVERY_S = 0.1
 LOG_IN_EVERY_S = 0.5
 
@@ -29,17 +31,20 @@ class Seen:
 
 
 def start(directory: Path, scenario: Scenario) -> PostgresServer:
-    """Start a server with the scenario's slots, one more for the watch, and some that only superusers get."""
+    """Start a server with the scenario's slots, which are its roles' limits, and some that they do not get."""
     slots = {
-        "max_connections": str(scenario.slots + RESERVED + 1),
+        "max_connections": str(scenario.slots + HEADROOM + RESERVED),
         "superuser_reserved_connections": str(RESERVED),
     }
     server = PostgresServer(directory / "data", secrets.token_urlsafe(12), settings=slots)
     server.create()
     server.start()
     with psycopg.connect(server.url(), autocommit=True) as admin:
-        for function in scenario.functions:
-            admin.execute(f"create role {function} login password '{server.password}'".encode())
+        for function, share in scenario.functions.items():
+            limit = round(scenario.slots * share)
+            admin.execute(
+                f"create role {function} login password '{server.password}' connection limit {limit}".encode()
+            )
     return server
 
 

@@ -1,7 +1,8 @@
 """How an environment comes by a connection: ours, and what others do. Each returns right after the transaction.
 
-A strategy is made once in an environment and then called for each invocation with the seconds that the statement takes
-and the seconds that are left. Where a library has rules for Lambda, they are written down here in our words.
+A strategy is made once in an environment of a scenario and then called for each invocation with the seconds that the
+statement takes and the seconds that are left. Where a library has rules for Lambda, they are written down here in our
+words.
 """
 
 import logging
@@ -18,12 +19,13 @@ from psycopg2.pool import SimpleConnectionPool
 from psycopg_pool import ConnectionPool
 from sqlalchemy import NullPool, QueuePool, create_engine, text
 
+from bench.fleet.scenarios import Scenario
 from db import Borrow, Database, DatabaseSettings, Tls
 from db.observation import Silence
 
 WORK = "select pg_sleep(%s)"
 Transact = Callable[[float, float], None]
-Strategy = Callable[[str, int, "Counts"], Transact]
+Strategy = Callable[[str, Scenario, "Counts"], Transact]
 
 
 @dataclass
@@ -43,9 +45,10 @@ class Counts(Silence):
         self.attempts += borrow.slots.refusals + borrow.opened
 
 
-def slotwise(url: str, _slots: int, counts: Counts) -> Transact:
-    """Do what this package does."""
-    database = Database(DatabaseSettings(url=url, tls=Tls.INSECURE_LOCAL_ONLY), observer=counts)
+def slotwise(url: str, scenario: Scenario, counts: Counts) -> Transact:
+    """Do what this package does; it is told how many environments there can be, as the template tells it."""
+    settings = DatabaseSettings(url=url, tls=Tls.INSECURE_LOCAL_ONLY, fleet_environments=scenario.max_environments)
+    database = Database(settings, observer=counts)
 
     def transact(work_s: float, left_s: float) -> None:
         with database.invocation(left_s * 1000), database.transaction() as connection:
@@ -66,14 +69,14 @@ def counted_connect(url: str, counts: Counts) -> Callable[[], Any]:
     return connect
 
 
-def null_pool(url: str, _slots: int, counts: Counts) -> Transact:
+def null_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
     """Connect for each transaction: SQLAlchemy with NullPool."""
     return _through_sqlalchemy(
         create_engine("postgresql+psycopg2://", creator=counted_connect(url, counts), poolclass=NullPool)
     )
 
 
-def queue_pool(url: str, _slots: int, counts: Counts) -> Transact:
+def queue_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
     """Keep what was opened: SQLAlchemy's defaults, 5 and 10 more."""
     return _through_sqlalchemy(
         create_engine("postgresql+psycopg2://", creator=counted_connect(url, counts), poolclass=QueuePool)
@@ -88,7 +91,7 @@ def _through_sqlalchemy(engine: Any) -> Transact:  # noqa: ANN401 - an Engine
     return transact
 
 
-def kept(url: str, _slots: int, counts: Counts) -> Transact:
+def kept(url: str, _scenario: Scenario, counts: Counts) -> Transact:
     """Keep a connection in the module, open a new one when it has died: what most tutorials show."""
     connect = counted_connect(url, counts)
     held: list[Any] = []
@@ -107,7 +110,7 @@ def _work(connection: Any, work_s: float) -> None:  # noqa: ANN401 - any DBAPI c
     connection.commit()
 
 
-def psycopg2_pool(url: str, _slots: int, counts: Counts) -> Transact:
+def psycopg2_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
     """Take psycopg2's own pool, of one to ten."""
 
     class Counting(psycopg2.extensions.connection):  # type: ignore[misc]  # psycopg2 has no types
@@ -130,7 +133,7 @@ def psycopg2_pool(url: str, _slots: int, counts: Counts) -> Transact:
     return transact
 
 
-def psycopg_pool(url: str, _slots: int, counts: Counts) -> Transact:
+def psycopg_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
     """Take psycopg's pool with one connection, checked when borrowed; it reconnects in the background."""
 
     class Counting(psycopg.Connection[Any]):
@@ -159,7 +162,7 @@ def is_full(error: psycopg2.Error) -> bool:
     return "slots" in str(error) or "too many" in str(error)
 
 
-def serverless_mysql(url: str, _slots: int, counts: Counts) -> Transact:
+def serverless_mysql(url: str, _scenario: Scenario, counts: Counts) -> Transact:
     """Follow serverless-mysql 1.5.4: count at the end; over 80 % kill who sleeps longest, or else close one's own."""
     connect = counted_connect(url, counts)
     held: list[Any] = []
@@ -210,7 +213,7 @@ def _mysql_end(connection: Any) -> bool:  # noqa: ANN401 - psycopg2 has no types
     return bool(total / most > 0.8 and not killed)  # noqa: PLR2004 - its default
 
 
-def serverless_postgres(url: str, slots: int, counts: Counts) -> Transact:
+def serverless_postgres(url: str, scenario: Scenario, counts: Counts) -> Transact:
     """Follow serverless-postgres 1.3.0: when over 80 % are taken, kill who has idled for half a second."""
     connect = counted_connect(url, counts)
     held: list[Any] = []
@@ -229,7 +232,7 @@ def serverless_postgres(url: str, slots: int, counts: Counts) -> Transact:
                 if retries == 3:  # noqa: PLR2004 - its default
                     raise
                 time.sleep(min(1000, random.uniform(2, 3000)) / 1000)  # noqa: S311 - its rule
-        _postgres_clean(held[0], slots)
+        _postgres_clean(held[0], scenario.slots)
 
     return transact
 

@@ -106,6 +106,6 @@ def test_under_overload_most_of_the_excess_is_refused_without_an_attempt(overloa
 
 
 def test_under_overload_an_administrator_is_let_in(overload: Run) -> None:
-    """At the second try at the latest: who is refused has a process of the server's too, for a few milliseconds."""
+    """Who is refused has a process of the server's too, for some milliseconds: in the headroom of the role's limit."""
+    assert set(overload.logins) == {"let in"}
     assert overload.logins["let in"] > 5
-    assert overload.logins.get("refused", 0) <= 1
