@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from db import Borrow, Database, DatabaseSettings, SaturatedError, Tls
+from db import Borrow, ConnectionLostError, Database, DatabaseSettings, SaturatedError, Tls
 from db.fleet.member import LEASE_S
 from db.fleet.policy import NEW_FOR_S
 from db.observation import Silence
@@ -195,6 +195,23 @@ def test_the_server_ends_the_lease_of_an_idle_connection_and_nobody_notices(
     assert [borrow.failure for borrow in facts] == [None, None]
     assert [borrow.opened for borrow in facts] == [True, True]
     assert [borrow.slots.lease_ended for borrow in facts] == [False, True]
+
+
+def test_a_connection_that_dies_in_a_borrow_is_no_lease_that_ended(
+    environment: Callable[..., Database], facts: Facts, crowded: int, server: PostgresServer
+) -> None:
+    """However long the last pause is ago: only what idles between two borrows has a lease."""
+    database = environment(lease_s=1.0)
+    work(database)
+    with pytest.raises(ConnectionLostError), database.transaction() as connection:
+        process = connection.scalar(text("select pg_backend_pid()"))
+        time.sleep(1.1)
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute("select pg_terminate_backend(%s, 5000)", (process,))
+        connection.execute(text("select 1"))
+    assert facts[0].slots.used == crowded + 1
+    assert [borrow.opened for borrow in facts] == [True, False]
+    assert not any(borrow.slots.lease_ended for borrow in facts)
 
 
 def test_a_borrow_just_before_the_lease_ends_still_succeeds(

@@ -93,13 +93,13 @@ class Sample:
     limits: tuple[Limit, ...]
     """The server's, and the database's, the role's and the fleet's own where they have one."""
     sessions: int = 0
-    """Sessions ever begun on the server: how fast it grows says how many come without a connection."""
+    """Sessions ever begun in the database: how fast it grows says how many come without a connection."""
     newcomers: int = 0
     """Other connections of this role that were opened a moment ago: how many come, where but one sample is known."""
     reused: int = 0
-    """Other connections of this role that are used again all the time."""
+    """Other connections of this role that are used again all the time; of other roles it may not see that."""
     worked_s: float = 0.0
-    """Seconds ever spent in transactions, all sessions together: how fast it grows says how many are at work."""
+    """Seconds ever spent in transactions of the database: how fast it grows says how many are at work."""
     of_role: int = 0
     """Connections of this role, this one among them."""
 

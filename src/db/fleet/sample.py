@@ -2,8 +2,9 @@
 
 It rides in a flight that is sent anyway, and grants the lease from what it counts in the same breath: no flight is
 needed to bring the decision back. It counts in the table of backends that any role may read; `pg_stat_activity`, which
-formats them too, costs the server several times as much. What changes rarely (limits, oids) is asked once and then
-written into the statement, which halves its cost again.
+formats them too, costs the server several times as much. There an ordinary role cannot tell a parallel worker from a
+connection: while a statement has some, they count, and slots are given back a little early. What changes rarely
+(limits, oids) is asked once and then written into the statement, which halves its cost again.
 """
 
 from collections.abc import Sequence
