@@ -7,6 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from db import Database, DeadlineExceededError
+from db.deadline import Deadline
+from db.protocol.connection import Connection as Session
 from local.postgres import PostgresServer
 
 LIMIT = text("select setting::int from pg_settings where name = 'statement_timeout'")
@@ -71,13 +73,35 @@ def test_a_limit_that_was_rolled_back_is_said_again(warm: Database, mode: str) -
     assert limit(warm, 3_000, mode) in OF_3_S
 
 
-@pytest.mark.parametrize("end", ["commit", "rollback"])
-def test_a_transaction_that_ends_by_a_statement_leaves_no_wrong_limit(warm: Database, end: str) -> None:
-    """Whoever writes COMMIT as text; the borrow after it is limited all the same."""
-    with warm.invocation(3_000), warm.transaction() as connection:
+@pytest.mark.parametrize("mode", ["autocommit", "transaction"])
+@pytest.mark.parametrize("end", ["commit", "rollback", "/* all of it */ abort", "begin; rollback"])
+def test_a_transaction_that_ends_by_a_statement_leaves_no_wrong_limit(warm: Database, end: str, mode: str) -> None:
+    """Whoever writes COMMIT or ROLLBACK as text: the next invocations are limited, however much time they have."""
+    with warm.invocation(3_000), getattr(warm, mode)() as connection:
         connection.execute(LIMIT)
         connection.execute(text(end))
+    assert limit(warm, 3_000) in OF_3_S
     assert limit(warm, 10_000) in OF_10_S
+
+
+@pytest.mark.parametrize("end", ["rollback", "abort"])
+def test_a_rollback_as_the_first_statement_leaves_no_wrong_limit(warm: Database, end: str) -> None:
+    """With autocommit it takes back the limit that was said in front of it."""
+    with warm.invocation(3_000), warm.autocommit() as connection:
+        connection.execute(text(end))
+    assert limit(warm, 3_000) in OF_3_S
+
+
+def test_a_limit_that_went_with_its_savepoint_is_said_again(warm: Database) -> None:
+    """A later deadline's limit is said in front of a statement, and lost where that one's savepoint is gone back to."""
+    with warm.invocation(10_000), warm.transaction() as connection:
+        session = connection.connection.dbapi_connection
+        assert isinstance(session, Session)
+        connection.execute(text("savepoint a"))
+        session.deadline = Deadline.after(2.5)
+        assert connection.scalar(LIMIT) in OF_3_S
+        connection.execute(text("rollback to savepoint a"))
+        assert connection.scalar(LIMIT) in OF_3_S
 
 
 def test_what_a_borrower_sets_is_his_and_gone_with_him(warm: Database) -> None:

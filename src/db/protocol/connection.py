@@ -19,12 +19,11 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
 
-from pg8000.core import Context
-
 from db.deadline import Deadline
 from db.protocol import wire
 from db.protocol.cursor import Cursor
 from db.protocol.opening import Habits, Session, open_session
+from db.protocol.replies import Context
 from db.protocol.riders import IDLE, Rider
 from db.protocol.server_errors import is_broken, sqlstate_of
 from db.protocol.statements import Statements, following, raise_first
@@ -75,8 +74,9 @@ class Connection(Statements):
         parse = self._parse(statement, oids)
         contexts = [Context(statement) for _ in executions]
         in_front = self._in_front(statement)
+        alone = self.is_transaction(in_front)
         self._fly(in_front, parse + b"".join(executions), contexts)
-        self.arrived(in_front)
+        self.arrived(in_front, contexts[-1], alone=alone)
         counts = [context.row_count for context in contexts]
         total.row_count = -1 if -1 in counts else max(total.row_count, 0) + sum(counts)
         total.rows, total.columns = contexts[-1].rows, contexts[-1].columns

@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Any
 
 from pg8000 import dbapi
-from pg8000.core import Context
+
+from db.protocol.replies import Context
 
 SIMPLE_TEXT = frozenset("'\"$-\\")
 """Where none of these is in a statement, every %s in it is a placeholder."""

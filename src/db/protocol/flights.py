@@ -5,14 +5,12 @@ Knows nothing of statements and transactions.
 
 from collections.abc import Iterable, Sequence
 
-from pg8000.core import Context
-
 from db.deadline import UNBOUNDED, Deadline
 from db.protocol import wire
 from db.protocol.cancel import cancel
 from db.protocol.login import Message, error_fields
 from db.protocol.opening import Opened
-from db.protocol.replies import Replies
+from db.protocol.replies import Context, Replies
 from db.protocol.riders import IDLE
 from db.protocol.server_errors import (
     DisconnectedError,

@@ -10,8 +10,8 @@ from socket import socket
 from struct import Struct
 from typing import Any
 
+from pg8000 import core
 from pg8000.converters import PY_TYPES
-from pg8000.core import Context
 from pg8000.dbapi import Connection as StockConnection
 
 from db.protocol import wire
@@ -53,6 +53,13 @@ DONE_SILENTLY = frozenset(b"12n")
 ENDS_A_STATEMENT = frozenset(b"CI")
 """CommandComplete and EmptyQueryResponse."""
 _process_id = Struct("!i").unpack_from
+
+
+class Context(core.Context):
+    """What became of one statement."""
+
+    rolled_back = False
+    """Whether a ROLLBACK was among what its text asked for."""
 
 
 class Replies(StockConnection):
@@ -138,8 +145,10 @@ class Replies(StockConnection):
 
         A COMMIT that the server answers with ROLLBACK is an error.
         """
-        if self._transaction_status == FAILED and data.startswith(ROLLBACK) and not _is_rollback(context.statement):
-            context.error = context.error or InFailedTransactionError(COMMIT_REFUSED)
+        if data.startswith(ROLLBACK):
+            context.rolled_back = True
+            if self._transaction_status == FAILED and not _is_rollback(context.statement):
+                context.error = context.error or InFailedTransactionError(COMMIT_REFUSED)
         count = data[data.rfind(b" ") + 1 : -1]
         if count.isdigit():
             context.row_count = max(context.row_count, 0) + int(count)

@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 from pg8000.converters import make_params
-from pg8000.core import Context
 
 from db.deadline import Deadline
 from db.protocol import wire
 from db.protocol.flights import Flights
 from db.protocol.opening import Opened
+from db.protocol.replies import Context
 from db.protocol.riders import FAILED, IDLE, NextRider, Rider, TransactionModes, may_commit, nobody
 from db.protocol.server_errors import DisconnectedError, ServerError
 from db.protocol.time_limit import TimeLimit
@@ -84,6 +84,7 @@ class Statements(Flights):
         if self.time_limit.is_kept:
             for command in self.time_limit.in_front_of_statement(deadline):
                 self.execute_simple(command)
+                self.time_limit.committed()
         return []
 
     def _run(
@@ -95,19 +96,29 @@ class Statements(Flights):
         stream: Any,  # noqa: ANN401 - any kind of stream that pg8000 takes
     ) -> Context:
         context = Context(statement, stream=stream)
-        if values is None and not (in_front and self.autocommit):
+        alone = self.is_transaction(in_front)
+        if values is None and not alone:
             self._fly_simple(in_front, context)
         else:
             messages = self._parse(statement, oids) + self._execution(values or ())
             self._fly(in_front, messages, [context])
-        self.arrived(in_front)
+        self.arrived(in_front, context, alone=alone)
         return context
 
-    def arrived(self, in_front: Sequence[str]) -> None:
-        """Take note that a flight went well, and what the server knows by what was in front."""
+    def is_transaction(self, in_front: Sequence[str]) -> bool:
+        """Say whether the statement and what is in front of it are a transaction of their own."""
+        return bool(in_front) and self.autocommit and self._transaction_status == IDLE
+
+    def arrived(self, in_front: Sequence[str], context: Context, *, alone: bool) -> None:
+        """Take note that a flight went well, and what the server knows by what was in front.
+
+        Where the statement's own text ended a transaction, or went back to a savepoint, that is nothing.
+        """
         if in_front:
             self.time_limit.limits(self.deadline)
-        if self._transaction_status == IDLE:
+        if context.rolled_back:
+            self.time_limit.settle()
+        elif alone and self._transaction_status == IDLE:
             self.time_limit.committed()
 
     def discard_all(self) -> None:

@@ -37,7 +37,7 @@ class TimeLimit:
 
     def in_front_of_transaction(self, deadline: Deadline) -> list[str]:
         """Return what goes with BEGIN."""
-        self._settle()
+        self.settle()
         if self.is_kept:
             return self._for_session(deadline)
         return _for_transaction(deadline)
@@ -48,7 +48,7 @@ class TimeLimit:
 
     def in_front_of_statement(self, deadline: Deadline) -> list[str]:
         """Return what goes in front of a statement that is its own transaction, which ends at the Sync."""
-        self._settle()
+        self.settle()
         if self.is_kept:
             return self._for_session(deadline)
         limit = limit_ms(deadline)
@@ -79,8 +79,8 @@ class TimeLimit:
         """Take note of a DISCARD ALL."""
         self._said_ms, self._session_ms = None, self._first_ms
 
-    def _settle(self) -> None:
-        """Nothing is known where a transaction ended by a statement's doing instead of ours."""
+    def settle(self) -> None:
+        """Take note that nothing is known: a transaction ended by a statement's doing instead of ours."""
         if self._said_ms is not None:
             self._said_ms, self._session_ms = None, UNKNOWN_MS
         self._limited_for = None
