@@ -103,6 +103,19 @@ def test_several_statements_without_values_run_as_one(connection: Connection) ->
     assert count(connection) == 0
 
 
+def test_several_statements_run_in_a_transaction_that_was_begun_as_text(connection: Connection) -> None:
+    """With autocommit too, and whatever limit travels in front of them."""
+    connection.autocommit = True
+    connection.cursor().execute("begin")
+    for seconds in (30, 20):
+        connection.deadline = Deadline.after(seconds)
+        connection.cursor().execute("insert into t select count(*) from t; insert into t select count(*) from t")
+    assert count(connection) == 4
+    assert value(connection, "show statement_timeout") != "0"
+    connection.cursor().execute("rollback")
+    assert count(connection) == 0
+
+
 @pytest.mark.parametrize("statement", ["vacuum", "create database born_with_autocommit", "discard all"])
 def test_a_statement_that_must_be_alone_runs_with_autocommit_and_deadline(
     connection: Connection, statement: str
