@@ -3,7 +3,7 @@
 import secrets
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from db.protocol.server_errors import DisconnectedError, ServerOperationalError,
 from local.binaries import knows
 from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Action, Fault, Proxy
 from tests.faults.tls import Authority, TlsFront
 from tests.integration.wire import connected, session, value
 
@@ -109,6 +109,47 @@ def test_a_wrong_password_is_refused_with_its_sqlstate(server: PostgresServer, m
         with pytest.raises(ServerOperationalError) as caught:
             connect(session(server, user=user, password="wrong"), deadline=Deadline.after(10))
         assert sqlstate_of(caught.value) == "28P01"
+
+
+def _first_only(action: Action) -> Callable[[int], list[Fault]]:
+    return lambda number: [Fault(action)] if number == 1 else []
+
+
+@pytest.mark.parametrize("action", [Action.CLOSE, Action.RESET])
+def test_a_connection_that_was_dropped_once_makes_no_later_login_longer(
+    server: PostgresServer, proxy: Proxy, action: Action
+) -> None:
+    """A server that went down at the wrong moment has refused nothing: the next login is begun early again."""
+    habits = Habits()
+    proxy.faults = _first_only(action)
+    for connections, flights in ((2, 3), (1, 2)):
+        before = proxy.traffic()
+        with connected(server, proxy.port, habits=habits) as connection:
+            seen = proxy.traffic() - before
+            assert value(connection, "select 1") == 1
+        assert (seen.connections, seen.flights) == (connections, flights)
+
+
+def test_a_server_that_always_hangs_up_on_an_early_login_is_remembered(server: PostgresServer, proxy: Proxy) -> None:
+    """One that says nothing about it, too: by the second time."""
+    habits = Habits()
+    proxy.faults = lambda number: [Fault(Action.CLOSE)] if number in {1, 3} else []
+    for connections in (2, 2, 1):
+        before = proxy.traffic()
+        with connected(server, proxy.port, habits=habits):
+            assert (proxy.traffic() - before).connections == connections
+
+
+def test_nothing_is_learnt_where_the_ordinary_way_fails_too(server: PostgresServer, proxy: Proxy) -> None:
+    """What it was refused for is not known then."""
+    habits = Habits()
+    proxy.faults = lambda number: [Fault(Action.CLOSE)] if number > 1 else []
+    for options in ({"user": "trust"}, {"optional": {"no_such_setting": "1"}}):
+        proxy.links.clear()
+        with pytest.raises(DisconnectedError):
+            connect(session(server, proxy.port, **options), deadline=Deadline.after(10), habits=habits)
+        assert not habits.refuse_early
+        assert not habits.refuse_parameters
 
 
 def test_a_token_is_given_as_it_is_asked_for(server: PostgresServer, proxy: Proxy) -> None:

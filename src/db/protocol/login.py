@@ -50,6 +50,10 @@ class RefusedEarlyError(Exception):
     """The server did not take SCRAM's first message in the StartupMessage's flight; nothing else is known yet."""
 
 
+class HungUpEarlyError(RefusedEarlyError):
+    """It closed the connection without a word, as one that goes down just then does, too."""
+
+
 class Login:
     """One login on one transport."""
 
@@ -97,7 +101,7 @@ class Login:
             raise
         except DisconnectedError as error:
             if self._early and not self._asked:
-                raise RefusedEarlyError from error
+                raise HungUpEarlyError from error
             raise
         if code == ERROR:
             raise self._refusal(error_fields(body))

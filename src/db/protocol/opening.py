@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from db.deadline import Deadline
 from db.protocol.dial import Address, dial
-from db.protocol.login import PARAMETER_STATUS, DerivedKeys, Login, Message, RefusedEarlyError
+from db.protocol.login import PARAMETER_STATUS, DerivedKeys, HungUpEarlyError, Login, Message, RefusedEarlyError
 from db.protocol.server_errors import ServerError
 from db.protocol.transport import Transport
 
@@ -21,16 +21,25 @@ class Habits:
     keys: DerivedKeys = field(default_factory=DerivedKeys)
     refuse_early: set[str] = field(default_factory=set)
     """Servers that do not take SCRAM's first message in the StartupMessage's flight."""
+    hung_up: set[str] = field(default_factory=set)
+    """Servers that closed the connection at the last such message without a word: it may have been any trouble."""
     refuse_parameters: set[str] = field(default_factory=set)
     """Servers that do not take the optional startup parameters."""
     proven: dict[bytes, Sequence[Message]] = field(default_factory=dict, repr=False)
     """The ParameterStatus of the last login, by `Session.digest`, where the next one may end in its first flight: the
     server takes SCRAM early and is no pooler. Taken out while one is under way, so that a failure is not repeated."""
 
+    def refused_early(self, place: str, *, in_words: bool) -> None:
+        """Take note that the server let us in the ordinary way only; without a word from it, the second time."""
+        if in_words or place in self.hung_up:
+            self.refuse_early.add(place)
+        self.hung_up.add(place)
+
     def forget(self) -> None:
         """Forget all: before a snapshot is taken."""
         self.keys.forget()
         self.refuse_early.clear()
+        self.hung_up.clear()
         self.refuse_parameters.clear()
         self.proven.clear()
 
@@ -49,10 +58,9 @@ class Session:
     begins_scram: bool = True
     """Whether the server is expected to ask for SCRAM: an IAM token it takes as it is."""
 
-    def parameters(self, habits: Habits) -> dict[str, str]:
+    def parameters(self, *, optional: bool) -> dict[str, str]:
         """Return what the StartupMessage says."""
-        optional = {} if str(self.address) in habits.refuse_parameters else self.optional
-        return {"user": self.user, **self.required, **optional}
+        return {"user": self.user, **self.required, **(self.optional if optional else {})}
 
     def digest(self) -> bytes:
         """Return what stands for who logs in where."""
@@ -72,6 +80,16 @@ class Opened:
     """What is left of the login: SCRAM's last message goes out with the first flight, and is answered before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a login is tried."""
+
+    early: bool
+    """With SCRAM's first message in the StartupMessage's flight."""
+    optional: bool
+    """With the parameters that may be refused."""
+
+
 def open_session(session: Session, deadline: Deadline, habits: Habits, *, joins: bool = False) -> Opened:
     """Open a session; try the ordinary way where the short one fails. `joins`: the login may end in the first flight.
 
@@ -79,30 +97,39 @@ def open_session(session: Session, deadline: Deadline, habits: Habits, *, joins:
     """
     place = str(session.address)
     early = session.begins_scram and place not in habits.refuse_early
+    return _open(session, deadline, habits, Way(early, place not in habits.refuse_parameters), joins=joins)
+
+
+def _open(session: Session, deadline: Deadline, habits: Habits, way: Way, *, joins: bool = False) -> Opened:
+    """Remember what was refused once the server has let us in without that: before, it may have been any trouble."""
+    place = str(session.address)
     try:
-        return _attempt(session, deadline, habits, early=early, joins=joins)
-    except RefusedEarlyError:
-        habits.refuse_early.add(place)
-        return open_session(session, deadline, habits)
+        return _attempt(session, deadline, habits, way, joins=joins)
+    except RefusedEarlyError as refusal:
+        opened = _open(session, deadline, habits, replace(way, early=False))
+        habits.refused_early(place, in_words=not isinstance(refusal, HungUpEarlyError))
     except ServerError as error:
-        if error.sqlstate not in UNKNOWN_PARAMETER or place in habits.refuse_parameters or not session.optional:
+        if error.sqlstate not in UNKNOWN_PARAMETER or not (way.optional and session.optional):
             raise
+        opened = _open(session, deadline, habits, replace(way, optional=False))
         habits.refuse_parameters.add(place)
-        return open_session(session, deadline, habits)
+    return opened
 
 
-def _attempt(session: Session, deadline: Deadline, habits: Habits, *, early: bool, joins: bool) -> Opened:
+def _attempt(session: Session, deadline: Deadline, habits: Habits, way: Way, *, joins: bool) -> Opened:
     digest = session.digest()
 
     def learn(said: Sequence[Message]) -> None:
-        if early and str(session.address) not in habits.refuse_parameters:
+        if way.early:
+            habits.hung_up.discard(str(session.address))
+        if way.early and way.optional:
             habits.proven[digest] = [message for message in said if message[0] == PARAMETER_STATUS]
 
     transport = Transport(dial(session.address, deadline), deadline)
     try:
         login = Login(transport, session.user, session.password, habits.keys, learn)
-        login.begin(session.parameters(habits), early=early)
-        if joins and early and (said := habits.proven.pop(digest, None)):
+        login.begin(session.parameters(optional=way.optional), early=way.early)
+        if joins and way.early and (said := habits.proven.pop(digest, None)):
             login.prove()
             return Opened(transport, session.address, said, login)
         return Opened(transport, session.address, login.finish())
