@@ -175,6 +175,10 @@ class Replies(StockConnection):
             self.transport().write(wire.copy_fail(type(error).__name__) + wire.SYNC)
             self.transport().flush()
 
+    def _send_message(self, code: bytes, data: bytes) -> None:
+        """Write what pg8000's own methods send, a COPY's data among it; refuse what the server would not read."""
+        self.transport().write(wire.message(code, data))
+
     def _end_stream(self) -> None:
         if self._owes_sync:
             self._owes_sync = False

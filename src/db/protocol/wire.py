@@ -13,8 +13,11 @@ PROTOCOL_3_0 = 196608
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 CANCEL_REQUEST_CODE = 80877102
 
-MAX_FIELD_BYTES = 2**30 - 1
-"""PostgreSQL's limit of one value; a longer one would be refused after it was sent, or overflow a length."""
+MAX_MESSAGE_BYTES = 2**30 - 2
+"""The longest message that PostgreSQL reads, its length's own four bytes included; at a longer one it hangs up.
+
+PQ_LARGE_MESSAGE_LIMIT in https://github.com/postgres/postgres/blob/master/src/include/libpq/libpq.h
+"""
 
 MAX_VALUES = 65535
 """The most that Bind can count."""
@@ -32,17 +35,21 @@ EXECUTE = b"E\x00\x00\x00\x09\x00\x00\x00\x00\x00"
 
 
 def message(code: bytes, body: bytes) -> bytes:
-    """Frame `body` as the message `code`."""
+    """Frame `body` as the message `code`; raise TooLargeError where the server would not read it."""
+    _require_room(len(body))
     return code + _length(len(body) + 4) + body
 
 
+def _require_room(body_bytes: int) -> None:
+    if body_bytes + 4 > MAX_MESSAGE_BYTES:
+        raise TooLargeError(f"a statement, and all its values, may have {MAX_MESSAGE_BYTES} bytes: here are more")
+
+
 def text(value: str, encoding: str) -> bytes:
-    """Return a statement as the protocol's string; refuse what would end it early or not fit."""
+    """Return a statement as the protocol's string; refuse what would end it early."""
     encoded = value.encode(encoding)
     if b"\x00" in encoded:
         raise TooLargeError("a statement must not contain NUL")
-    if len(encoded) > MAX_FIELD_BYTES:
-        raise TooLargeError(f"a statement may have {MAX_FIELD_BYTES} bytes, this one has {len(encoded)}")
     return encoded + b"\x00"
 
 
@@ -78,13 +85,14 @@ def bind(values: Sequence[str | None], encoding: str = "utf8") -> bytes:
 
 
 def _fields(values: Iterable[str | None], encoding: str) -> Iterable[bytes]:
+    """Yield the values, and stop before memory is filled with more of them than fit."""
+    size = 0
     for value in values:
         if value is None:
             yield NULL_VALUE
             continue
         encoded = value.encode(encoding)
-        if len(encoded) > MAX_FIELD_BYTES:
-            raise TooLargeError(f"a value may have {MAX_FIELD_BYTES} bytes, this one has {len(encoded)}")
+        _require_room(size := size + len(encoded))
         yield _length(len(encoded))
         yield encoded
 
