@@ -1,7 +1,9 @@
 """The connection itself: statements, transactions, errors, riders, COPY; on a real server."""
 
 import io
+import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -321,11 +323,27 @@ def test_executemany_takes_few_flights_whatever_the_number(connection: Connectio
     assert count(connection) == 20000
 
 
-def test_executemany_that_returns_more_than_the_buffers_hold_does_not_block(connection: Connection) -> None:
-    """While we write, we read: the server never waits for us with a full buffer."""
+def test_executemany_that_returns_more_than_the_buffers_hold_does_not_block(server_itself: PostgresServer) -> None:
+    """While we write, we read: the server never waits for us with a full buffer, while we wait for it with another."""
+    with connected(server_itself) as connection:  # no proxy, which would buffer
+        connection.transport().socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        connection.deadline = Deadline.after(20)
+        cursor = connection.cursor()
+        cursor.executemany("select repeat(%s, 80)", [("x" * 2000,)] * 130)
+        assert cursor.fetchall()[-1][0] == "x" * 160000
+
+
+def test_executemany_holds_no_more_than_a_flight_in_memory(connection: Connection) -> None:
+    """However many sets there are, and whatever they return: what has been sent and read is gone."""
     cursor = connection.cursor()
-    cursor.executemany("select repeat(%s, 100000)", [("x",)] * 500)
-    assert cursor.fetchall()[-1][0] == "x" * 100000
+    tracemalloc.start()
+    try:
+        cursor.executemany("select %s::text", (("x" * 10_000,) for _ in range(2_000)))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cursor.fetchall() == (["x" * 10_000],)
+    assert peak_bytes < 3_000_000  # of twenty million in each direction
 
 
 def test_executemany_without_values_or_sets(connection: Connection) -> None:
