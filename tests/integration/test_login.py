@@ -3,6 +3,7 @@
 import secrets
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import scramp.core
 
 from db.deadline import Deadline
 from db.protocol.connection import Connection, connect
-from db.protocol.dial import Address
+from db.protocol.dial import Address, redial
 from db.protocol.login import DerivedKeys
 from db.protocol.opening import Habits
 from db.protocol.scram import ScramClient, derive_key
-from db.protocol.server_errors import DisconnectedError, ServerOperationalError, sqlstate_of
+from db.protocol.server_errors import DisconnectedError, ServerOperationalError, TookTooLongError, sqlstate_of
 from local.binaries import knows
 from local.pgbouncer import PgBouncer
 from local.postgres import PostgresServer
@@ -261,15 +262,50 @@ def test_a_statement_is_cancelled_over_tls_too(tls_server: tuple[PostgresServer,
     server, port = tls_server
     address = Address("localhost", port, context(authority))
     with connected(server, address=address, reserve_s=20) as connection:
-        value(connection, "select 1")
-        connection._limited_by = connection.deadline = Deadline.after(0.5)
-        with pytest.raises(ServerOperationalError) as caught:
-            connection.cursor().execute("select pg_sleep(30)")
+        connection.deadline = Deadline.after(1)
+        value(connection, "select pg_sleep(0.5)::text")
+        with pytest.raises(ServerOperationalError) as caught:  # its own limit, of a second from now, is too late
+            connection.cursor().execute("select pg_sleep(0.8)")
         assert sqlstate_of(caught.value) == "57014"
         connection.deadline = Deadline.after(30)
         connection.rollback()
         assert value(connection, "select repeat('x', 200000)") == "x" * 200000
         assert connection.is_alive()
+
+
+def test_a_trickle_over_tls_does_not_stretch_the_deadline(
+    tls_server: tuple[PostgresServer, int], authority: Authority
+) -> None:
+    """One byte now and then is no progress, also where it is only a part of what can be decrypted."""
+    server, port = tls_server
+    with Proxy(port) as proxy:
+        address = Address("localhost", proxy.port, context(authority))
+        with connected(server, address=address, reserve_s=0.4) as connection:
+            value(connection, "select 1")
+            connection.deadline = Deadline.after(0.5)
+            proxy.inject(Fault(Action.TRICKLE, seconds=0.1))
+            began = time.monotonic()
+            with pytest.raises(TookTooLongError):
+                connection.cursor().execute("select repeat('x', 1000)")
+            assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "TLS"])
+def test_each_socket_sends_at_once_and_is_watched(
+    server: PostgresServer, tls_server: tuple[PostgresServer, int], authority: Authority, *, encrypted: bool
+) -> None:
+    """No flight waits for a delayed ACK, and the kernel asks after a peer that is silent; a second socket's too."""
+    asked, port = tls_server if encrypted else (server, server.port)
+    address = Address("localhost", port, context(authority) if encrypted else None)
+    with connected(asked, address=address) as connection:
+        first = connection.transport().socket
+        with redial(first, address, Deadline.after(10)) as second:
+            for sock in (first, second):
+                assert isinstance(sock, ssl.SSLSocket) == encrypted
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < 60
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
 
 def test_a_server_that_is_not_the_one_it_claims_to_be_is_refused(
