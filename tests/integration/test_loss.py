@@ -125,6 +125,43 @@ def test_a_trickle_does_not_stretch_the_deadline(connection: Connection, proxy: 
     assert time.monotonic() - began < 5
 
 
+@pytest.fixture
+def hurried(server_itself: PostgresServer) -> Iterator[Connection]:
+    """A connection with half a second left, less than its transaction's limit."""
+    with connected(server_itself, reserve_s=20) as connection:  # no proxy, which would buffer
+        connection.deadline = Deadline.after(1)
+        value(connection, "select pg_sleep(0.5)::text")
+        yield connection
+
+
+LONG_FLIGHT = ("select pg_sleep(%s), length(%s)", [(0.8, ""), (0, "x" * 20_000_000)])
+"""More than all buffers hold; the server reads no further while it sleeps."""
+
+
+def test_the_deadline_holds_while_writing_too(hurried: Connection) -> None:
+    """A server that does not read is asked to stop; what is left of the flight is sent, and the connection stays."""
+    with pytest.raises(ServerOperationalError) as caught:
+        hurried.cursor().executemany(*LONG_FLIGHT)
+    assert sqlstate_of(caught.value) == "57014"
+    assert not hurried.deadline.remaining_s()
+    hurried.deadline = Deadline.after(30)
+    hurried.rollback()
+    assert value(hurried, "select 1") == 1
+
+
+def test_a_peer_that_never_reads_again_is_given_up_at_the_deadline(
+    hurried: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where asking it to stop is in vain."""
+    monkeypatch.setattr("db.protocol.flights.cancel", lambda *_: False)
+    began = time.monotonic()
+    with pytest.raises(TookTooLongError) as caught:
+        hurried.cursor().executemany(*LONG_FLIGHT)
+    assert sqlstate_of(caught.value) == "57014"
+    assert time.monotonic() - began < 0.8
+    assert not hurried.is_alive()
+
+
 @pytest.mark.parametrize("after_bytes", [0, 1, 9, 24, 100])
 def test_a_login_that_stalls_ends_at_its_deadline(postgres: PostgresServer, proxy: Proxy, after_bytes: int) -> None:
     """Wherever the server falls silent."""
