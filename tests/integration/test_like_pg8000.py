@@ -1,7 +1,8 @@
 """Whatever is asked in whatever order: the same answers and the same state as through stock pg8000."""
 
+import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pg8000 import dbapi
 
+from db.deadline import Deadline
+from db.protocol.opening import Habits
+from db.settings import Mode
+from db.statements import watched
+from db.statements.watched import WatchedConnection
 from local.postgres import PostgresServer
-from tests.integration.wire import connected
+from tests.integration.wire import connected, session
 
 Outcome = tuple[str, object]
 Operation = tuple[str, Any]
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 KEYS = st.integers(0, 5)
 NAMES = st.sampled_from(["a", "b"])
@@ -33,6 +39,16 @@ OPERATIONS = st.one_of(
     st.tuples(
         st.sampled_from(["select no_such_column", "no statement", "", ";", "set local search_path = x"]), st.just(())
     ),
+    st.tuples(
+        st.sampled_from(
+            [
+                "set local lock_timeout = '9s'",
+                "set transaction read only",
+                "lock table t in share mode",
+            ]
+        ),
+        NOTHING,
+    ),
     st.tuples(NAMES.map(lambda name: f"savepoint {name}"), NOTHING),
     st.tuples(NAMES.map(lambda name: f"rollback to savepoint {name}"), NOTHING),
     st.tuples(NAMES.map(lambda name: f"release savepoint {name}"), NOTHING),
@@ -42,11 +58,16 @@ OPERATIONS = st.one_of(
 )
 
 
-@pytest.fixture(scope="module")
-def pair(postgres: PostgresServer) -> Iterator[dict[str, Any]]:
-    """A connection of each kind, each with a schema of its own, made anew."""
+STEPS = st.lists(st.tuples(OPERATIONS, st.sampled_from([50, 100])), max_size=12)
+"""What is asked, and the seconds that are left then."""
+
+
+@pytest.fixture(scope="module", params=["plain", "lent"])
+def pair(postgres: PostgresServer, connection_mode: Mode, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """A connection of each kind, each with a new schema of its own; ours as it is, and as a Database lends it."""
     with ExitStack() as stack:
-        connections = {"stock": _stock(postgres), "ours": stack.enter_context(connected(postgres))}
+        opened = connected(postgres) if request.param == "plain" else _lent(postgres, connection_mode)
+        connections = {"stock": _stock(postgres), "ours": stack.enter_context(opened)}
         for name, connection in connections.items():
             connection.autocommit = True
             connection.cursor().execute(f"drop schema if exists like_{name} cascade; create schema like_{name}")
@@ -55,6 +76,19 @@ def pair(postgres: PostgresServer) -> Iterator[dict[str, Any]]:
         connections["server"] = postgres
         yield connections
         connections["stock"].close()
+
+
+@contextmanager
+def _lent(server: PostgresServer, mode: Mode) -> Iterator[WatchedConnection]:
+    """Lend a connection with what a Database adds: a limit that the session keeps, riders, a comment."""
+    limit = {"statement_timeout": "97000"} if mode is Mode.DIRECT else {}
+    whose = session(server, optional=limit)
+    lent = watched.connect(whose, deadline=Deadline.after(30), habits=Habits(), reserve_s=2, silence_s=30)
+    with closing(lent):
+        if limit:
+            lent.time_limit.begin_with(97_000)
+        lent.lend(Deadline.after(100), " /*route='like'*/")
+        yield lent
 
 
 def _stock(server: PostgresServer) -> dbapi.Connection:
@@ -76,9 +110,11 @@ def _fresh(connection: Any, *, autocommit: bool) -> Iterator[None]:  # noqa: ANN
         connection.cursor().execute("rollback")
 
 
-def _outcome(connection: Any, operation: Operation) -> Outcome:  # noqa: ANN401 - either kind
+def _outcome(connection: Any, operation: Operation, left_s: float = math.inf) -> Outcome:  # noqa: ANN401 - either kind
     """Return what an operation comes to: rows and row count, or the SQLSTATE."""
     statement, values = operation
+    if isinstance(connection, WatchedConnection):
+        connection.deadline = Deadline.after(left_s)
     cursor = connection.cursor()
     try:
         if values is None:
@@ -101,20 +137,20 @@ def _end(connection: Any, statement: str) -> None:  # noqa: ANN401 - either kind
 
 
 @EXAMPLES
-@given(operations=st.lists(OPERATIONS, max_size=12), autocommit=st.booleans())
+@given(steps=STEPS, autocommit=st.booleans())
 def test_any_sequence_leaves_the_same_state_and_results(
-    pair: dict[str, Any], operations: list[Operation], *, autocommit: bool
+    pair: dict[str, Any], steps: list[tuple[Operation, int]], *, autocommit: bool
 ) -> None:
-    """Statements, errors, savepoints, commits and rollbacks, with autocommit and without.
+    """Statements, errors, savepoints, commits and rollbacks, with autocommit and without, whatever time is left.
 
     The one difference is by design: with autocommit, executemany is all or nothing; it is left out there.
     """
-    asked = [operation for operation in operations if not (autocommit and operation[0] == "many")]
+    asked = [step for step in steps if not (autocommit and step[0][0] == "many")]
     results = {}
     for name in ("stock", "ours"):
         connection = pair[name]
         with _fresh(connection, autocommit=autocommit):
-            results[name] = [_outcome(connection, operation) for operation in asked]
+            results[name] = [_outcome(connection, *step) for step in asked]
         cursor = connection.cursor()
         cursor.execute("select n, s from t order by n")
         results[name].append(("state", [list(row) for row in cursor.fetchall()]))
