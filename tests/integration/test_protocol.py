@@ -66,7 +66,7 @@ def test_a_begin_that_fails_keeps_the_statement_from_running(connection: Connect
     connection.modes.isolation_level = "no such level"
     for values in (None, ()):
         with pytest.raises(ServerProgrammingError):
-            connection.run("insert into t values (7)", values)
+            connection.run_one("insert into t values (7)", values)
         assert not connection._in_transaction
     connection.modes.isolation_level = None
     assert count(connection) == 0
@@ -192,7 +192,7 @@ def test_an_error_has_its_class_and_sqlstate(
 ) -> None:
     """And the connection serves on after a rollback."""
     with pytest.raises(kind) as caught:
-        connection.run(statement, values)
+        connection.run_one(statement, values)
     assert sqlstate_of(caught.value) == sqlstate
     assert caught.value.args[0]["C"] == sqlstate
     connection.rollback()
@@ -289,6 +289,39 @@ def test_more_values_than_the_protocol_counts_are_refused(connection: Connection
     """65535 is the most."""
     with pytest.raises(TooLargeError):
         connection.cursor().execute("select 1", tuple(range(65536)))
+
+
+# --- what pg8000.legacy has, the driver of stock SQLAlchemy ---
+
+
+def test_a_cursor_returns_itself(connection: Connection) -> None:
+    """So that what is asked for can be fetched in the same line; it can be used in a with statement, too."""
+    with connection.cursor() as cursor:
+        assert cursor.execute("select 1").fetchall() == ([1],)
+        assert cursor.executemany("insert into t values (%s)", [(1,), (2,)]).rowcount == 2
+        assert cursor.executemany("insert into t values (%s)", []) is cursor
+        assert cursor.executemany("insert into t select 3", [()]).rowcount == 1
+    with pytest.raises(dbapi.InterfaceError):
+        cursor.execute("select 1")
+
+
+def test_a_connection_runs_named_parameters(connection: Connection) -> None:
+    """In any order and more than once; without parameters several statements; with a stream a COPY."""
+    assert connection.run("select :a::int, :b::text, :a::int", b="x", a=7) == ([7, "x", 7],)
+    assert connection.run("insert into t values (1); select n from t") == ([1],)
+    assert connection.run("copy t from stdin", stream=io.StringIO("2\n")) == ()
+    assert connection.run("delete from t where n = :statement", statement=2) == ()
+    assert count(connection) == 1
+
+
+def test_a_prepared_statement_runs_with_any_values(connection: Connection) -> None:
+    """Until it is closed; it takes a flight each time and leaves nothing in the session."""
+    prepared = connection.prepare("select :a::int + :b::int")
+    assert [prepared.run(a=1, b=2), prepared.run(b=3, a=4)] == [([3],), ([7],)]
+    assert value(connection, "select count(*) from pg_prepared_statements") == 0
+    prepared.close()
+    with pytest.raises(dbapi.InterfaceError):
+        prepared.run(a=1, b=2)
 
 
 # --- executemany ---

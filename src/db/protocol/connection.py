@@ -22,11 +22,12 @@ from typing import Any
 from db.deadline import Deadline
 from db.protocol import wire
 from db.protocol.cursor import Cursor
+from db.protocol.named import Named
 from db.protocol.opening import Habits, Session, open_session
 from db.protocol.replies import Context
 from db.protocol.riders import IDLE, Rider
 from db.protocol.server_errors import is_broken, sqlstate_of
-from db.protocol.statements import Statements, following, raise_first
+from db.protocol.statements import following, raise_first
 
 __all__ = ["CHECKED_WITH", "Connection", "Context", "Habits", "Rider", "Session", "connect", "is_broken", "sqlstate_of"]
 
@@ -38,7 +39,7 @@ BATCH_BYTES = 1 << 18
 """How much of many parameter sets is sent in one flight."""
 
 
-class Connection(Statements):
+class Connection(Named):
     """One session with one server."""
 
     def cursor(self) -> Cursor:

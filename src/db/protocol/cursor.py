@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 from pg8000 import dbapi
 
@@ -14,22 +14,34 @@ SIMPLE_TEXT = frozenset("'\"$-\\")
 
 
 class Cursor(dbapi.Cursor):
-    """Runs statements on the connection that made it."""
+    """Runs statements on the connection that made it.
+
+    Returns itself where pg8000.legacy's cursor does, which is the one that stock SQLAlchemy has.
+    """
 
     _input_oids: Sequence[int]
 
-    def execute(self, operation: str, args: Any = (), stream: Any = None) -> None:  # noqa: ANN401 - as wide as pg8000's
+    def __enter__(self) -> Self:
+        """Lend itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def execute(self, operation: str, args: Any = (), stream: Any = None) -> Self:  # noqa: ANN401 - as wide as pg8000's
         """Run one statement, or several without parameters; `stream` is a COPY's data, to read or to write."""
         connection = self._connection()
         if len(args) == 0 and stream is None:
-            context = connection.run(operation, None)
+            context = connection.run_one(operation, None)
         else:
             statement, values = positional(operation, args)
-            context = connection.run(statement, values, self._input_oids, stream)
+            context = connection.run_one(statement, values, self._input_oids, stream)
         self._show(context)
         self._input_oids = ()
+        return self
 
-    def executemany(self, operation: str, param_sets: Iterable[Any]) -> None:
+    def executemany(self, operation: str, param_sets: Iterable[Any]) -> Self:
         """Run the statement once for each parameter set: in one flight, or a few where they are large.
 
         All or nothing, with autocommit too. The rows are those of the last set, the row count is that of all.
@@ -39,11 +51,12 @@ class Cursor(dbapi.Cursor):
         first = next(sets, None)
         if not first:
             super().executemany(operation, () if first is None else chain([first], sets))
-            return
+            return self
         statement = positional(operation, first)[0]
         values = (positional(operation, args)[1] for args in chain([first], sets))
         self._show(connection.run_many(statement, values, self._input_oids))
         self._input_oids = ()
+        return self
 
     def callproc(self, procname: str, parameters: Sequence[Any] | None = None) -> None:
         """Call a procedure outside a transaction that this driver would begin: it may commit by itself."""

@@ -37,7 +37,7 @@ class Statements(Flights):
         """Which version of a secret this logged in with; set by who opened it."""
         self.time_limit = TimeLimit()
 
-    def run(
+    def run_one(
         self,
         statement: str,
         values: Sequence[Any] | None,

@@ -19,16 +19,16 @@ class WatchedConnection(LastingConnection):
     """From how many milliseconds on a statement is slow; 0: none is."""
     tell_slow: Callable[[SlowStatement], None]
 
-    def run(
+    def run_one(
         self,
         statement: str,
         values: Sequence[Any] | None,
         oids: Sequence[int] = (),
         stream: Any = None,  # noqa: ANN401 - any kind of stream that pg8000 takes
     ) -> Context:
-        """Run what a cursor was asked to; see `db.protocol.statements.Statements.run`."""
-        run = super().run
-        return self._timed(statement, lambda: run(statement, values, oids, stream))
+        """Run what a cursor was asked to; see `db.protocol.statements.Statements.run_one`."""
+        run_one = super().run_one
+        return self._timed(statement, lambda: run_one(statement, values, oids, stream))
 
     def run_many(self, statement: str, value_sets: Iterable[Sequence[Any]], oids: Sequence[int]) -> Context:
         """Run the statement for each set; see `db.protocol.connection.Connection.run_many`."""
@@ -37,7 +37,7 @@ class WatchedConnection(LastingConnection):
 
     def run_untimed(self, statement: str) -> Context:
         """Run a statement of our own."""
-        return super().run(statement, None)
+        return super().run_one(statement, None)
 
     def _timed(self, statement: str, run: Callable[[], Context]) -> Context:
         if not self.slow_ms:
