@@ -5,6 +5,8 @@ What the stock dialect asks at the first connect is in the session's ParameterSt
 
 import re
 import ssl
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine
@@ -19,7 +21,7 @@ from db.protocol.connection import Session as SessionOptions
 from db.protocol.connection import connect
 from db.protocol.dial import Address
 from db.protocol.server_errors import is_broken, sqlstate_of
-from db.tls import is_loopback
+from db.tls import is_loopback, system_context
 
 READ_ONLY = "25006"
 
@@ -60,12 +62,16 @@ class SlotwiseDialect(PGDialect_pg8000):
     def connect(self, *_arguments: Any, **options: Any) -> DBAPIConnection:  # noqa: ANN401 - a URL's and connect_args' options
         """Connect by URL and `connect_args`, for tools; an engine of db.engine connects by itself.
 
-        Takes pg8000's user, password, host, port, database, application_name, startup_params and timeout (seconds), and
-        ssl_context: a context, or False for plaintext. Without that the system's authorities verify the server; a
-        server on this machine is asked in clear.
+        Takes pg8000's user, password, host, port, database, application_name, startup_params, timeout and ssl_context:
+        a context, or False for plaintext, or True: then the system's authorities verify the server, as they do without
+        it unless the server is on this machine, which is asked in clear. Raises TypeError for any other option.
+
+        `timeout` is in seconds and bounds the connect and the login; pg8000's bounds each wait of each statement, too.
+        That is the server's business here: `startup_params={"statement_timeout": "1s"}`.
         """
-        timeout_s = options.get("timeout")
-        return connect(session_from(options), deadline=Deadline.after(timeout_s) if timeout_s else UNBOUNDED)
+        given = {name: value for name, value in options.items() if value is not None}
+        timeout_s = given.pop("timeout", None)
+        return connect(session_from(**given), deadline=Deadline.after(float(timeout_s)) if timeout_s else UNBOUNDED)
 
     def _get_server_version_info(self, connection: Connection) -> tuple[int, ...]:
         said = _session(connection.connection.dbapi_connection).parameter_statuses.get("server_version", "")
@@ -146,23 +152,31 @@ class SlotwiseDialect(PGDialect_pg8000):
         return is_broken(e) or (sqlstate_of(e) == READ_ONLY and not _asked_for_read_only(connection))
 
 
-def session_from(options: dict[str, Any]) -> SessionOptions:
+def session_from(
+    *,
+    user: str,
+    password: str = "",
+    host: str = "localhost",
+    port: int | str = 5432,
+    database: str = "",
+    application_name: str = "",
+    startup_params: Mapping[str, str] = MappingProxyType({}),
+    ssl_context: ssl.SSLContext | bool | None = None,
+) -> SessionOptions:
     """Return whom to log in where, from what pg8000's `connect` takes."""
-    host = options.get("host") or "localhost"
-    context = options.get("ssl_context")
-    if context in {None, True}:
-        context = None if is_loopback(host) else ssl.create_default_context()
-    user = options["user"]
     return SessionOptions(
-        address=Address(host, int(options.get("port") or 5432), context or None),
+        address=Address(host, int(port), _tls(host, asked=ssl_context)),
         user=user,
-        password=options.get("password") or "",
-        required={
-            "database": options.get("database") or user,
-            "application_name": options.get("application_name") or "",
-            **(options.get("startup_params") or {}),
-        },
+        password=password,
+        required={"database": database or user, "application_name": application_name, **startup_params},
     )
+
+
+def _tls(host: str, *, asked: ssl.SSLContext | bool | None) -> ssl.SSLContext | None:
+    if isinstance(asked, ssl.SSLContext):
+        return asked
+    in_clear = asked is False or (asked is None and is_loopback(host))
+    return None if in_clear else system_context()
 
 
 def _asked_for_read_only(connection: Any) -> bool:  # noqa: ANN401 - SQLAlchemy's several kinds of connection

@@ -28,6 +28,11 @@ def client_context(settings: DatabaseSettings, host: str) -> ssl.SSLContext | No
     return _verifying(settings.tls_ca, _region(host) if settings.tls_ca == RDS_AUTHORITIES else None)
 
 
+def system_context() -> ssl.SSLContext:
+    """Return the process's context that trusts whom the system trusts."""
+    return _verifying(SYSTEM_AUTHORITIES, None)
+
+
 def _require_loopback(host: str) -> None:
     """Refuse a peer that is not this machine: whatever else is set, no credential crosses a network in clear."""
     if not is_loopback(host):
