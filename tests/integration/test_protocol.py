@@ -439,6 +439,15 @@ def test_a_copy_refused_by_a_trigger_before_the_data_leaves_a_clean_connection(c
     assert [value(connection, "select %s::int", (n,)) for n in range(3)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("statement", ["", "-- nothing", "select 1"])
+def test_a_stream_for_a_statement_that_is_no_copy_is_left_alone(connection: Connection, statement: str) -> None:
+    """Nobody waits for the server to ask for it."""
+    connection.deadline = Deadline.after(20)
+    connection.cursor().execute(statement, stream=io.StringIO("1\n"))
+    assert connection.deadline.remaining_s() > 15
+    assert value(connection, "select 1") == 1
+
+
 def test_copy_without_a_stream_ends_the_connection(connection: Connection) -> None:
     """Nobody could send the data that the server waits for."""
     with pytest.raises(dbapi.OperationalError):

@@ -155,6 +155,11 @@ class Replies(StockConnection):
         if context.stream is not None:
             self._end_stream()
 
+    def handle_EMPTY_QUERY_RESPONSE(self, _data: bytes, context: Context) -> None:  # noqa: N802 - pg8000's name
+        """End a COPY's flight, also where nothing was asked for."""
+        if context.stream is not None:
+            self._end_stream()
+
     def handle_NOTIFICATION_RESPONSE(self, data: bytes, _context: Context) -> None:  # noqa: N802 - pg8000's name
         """Keep a NOTIFY in any encoding, where pg8000 takes ASCII only."""
         channel, payload, _ = data[4:].split(b"\x00")
