@@ -52,10 +52,10 @@ class SlotwiseDialect(PGDialect_pg8000):
     supports_statement_cache = True
     inspector = Inspector
 
-    def __init__(self, ask_default_schema: bool = True, **options: Any) -> None:  # noqa: ANN401, FBT001, FBT002 - create_engine looks for positional names
-        """With `ask_default_schema=False` only reflection asks for the default schema's name, not the first connect."""
+    def __init__(self, ask_defaults: bool = True, **options: Any) -> None:  # noqa: ANN401, FBT001, FBT002 - create_engine looks for positional names
+        """With `ask_defaults=False` the first connect asks nothing; reflection asks for the default schema's name."""
         super().__init__(**options)
-        self.knows_default_schema = ask_default_schema
+        self.knows_default_schema = self._asks_isolation_level = ask_defaults
 
     # --- the first connect ---
 
@@ -94,9 +94,12 @@ class SlotwiseDialect(PGDialect_pg8000):
         name: str = super()._get_default_schema_name(connection)
         return name
 
-    def get_default_isolation_level(self, dbapi_conn: DBAPIConnection) -> IsolationLevel:  # noqa: ARG002 - SQLAlchemy's
-        """Return PostgreSQL's own default; a role's or database's applies where no level is asked for."""
-        return "READ COMMITTED"
+    def get_default_isolation_level(self, dbapi_conn: DBAPIConnection) -> IsolationLevel:
+        """Return the role's or database's default; where that must not cost a flight, PostgreSQL's own.
+
+        What is said here changes nothing: where no level is asked for, the server's default applies, whichever it is.
+        """
+        return self.get_isolation_level(dbapi_conn) if self._asks_isolation_level else "READ COMMITTED"
 
     # --- transaction modes: said in BEGIN, so that setting them costs no flight ---
 

@@ -28,7 +28,7 @@ def build_engine(
         "postgresql+slotwise://",
         hide_parameters=True,
         pool_reset_on_return=None,
-        ask_default_schema=False,
+        ask_defaults=False,
         **_pool(pool_size),
     )
 
