@@ -1,6 +1,6 @@
 """pg8000's cursor over our connection: statements are converted once, and many parameter sets travel together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Self
@@ -86,6 +86,12 @@ def positional(operation: str, args: Any) -> tuple[str, Sequence[Any]]:  # noqa:
     if dbapi.paramstyle == "format":
         return _numbered(operation), args
     statement, values = dbapi.convert_paramstyle(dbapi.paramstyle, operation, args)
+    return statement, values
+
+
+def by_name(operation: str, params: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+    """Return the statement with PostgreSQL's $1 for each :name, and the values in their order."""
+    statement, values = dbapi.convert_paramstyle("named", operation, params)
     return statement, values
 
 

@@ -6,8 +6,9 @@ flight, so that nothing stays in the session.
 
 from typing import Any
 
-from pg8000 import dbapi
+from pg8000.dbapi import InterfaceError
 
+from db.protocol.cursor import by_name
 from db.protocol.statements import Statements
 
 Rows = tuple[list[Any], ...]
@@ -19,7 +20,7 @@ class Named(Statements):
     def run(self, sql: str, stream: Any = None, **params: Any) -> Rows:  # noqa: ANN401 - as wide as pg8000's
         """Run one statement, or several without parameters, and return the rows; `stream` is a COPY's data."""
         if params or stream is not None:
-            statement, values = dbapi.convert_paramstyle("named", sql, params)
+            statement, values = by_name(sql, params)
             context = self.run_one(statement, values, (), stream)
         else:
             context = self.run_one(sql, None)
@@ -40,7 +41,7 @@ class Prepared:
     def run(self, **params: Any) -> Rows:  # noqa: ANN401 - any value
         """Run it and return the rows."""
         if self._connection is None:
-            raise dbapi.InterfaceError("prepared statement closed")
+            raise InterfaceError("prepared statement closed")
         return self._connection.run(self._operation, **params)
 
     def close(self) -> None:

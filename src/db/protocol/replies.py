@@ -1,6 +1,6 @@
 """pg8000's connection over our transport: its types, its handling of each message, and the reading of whole replies.
 
-With db.protocol.connection and db.protocol.cursor the only file that knows pg8000's internals. Knows nothing of
+With db.protocol.cursor and db.protocol.readers the only file that uses more of pg8000 than its errors. Knows nothing of
 transactions or deadlines.
 """
 
@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Any
 
 from pg8000 import core
-from pg8000.converters import PY_TYPES
+from pg8000.converters import PY_TYPES, make_params
 from pg8000.dbapi import Connection as StockConnection
 
 from db.protocol import wire
@@ -90,6 +90,11 @@ class Replies(StockConnection):
         if self._sock is None:
             raise ClosedError("connection is closed")
         return self._sock
+
+    def as_text(self, values: Sequence[Any]) -> Sequence[str | None]:
+        """Return Python's values as PostgreSQL's text, each by its type's writer."""
+        texts: Sequence[str | None] = make_params(self.py_types, values)
+        return texts
 
     def read_replies(self, contexts: Sequence[Context]) -> bool:
         """Give each context its replies, up to ReadyForQuery; say whether all of them were answered.

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from pg8000.converters import make_params
-
 from db.deadline import Deadline
 from db.protocol import wire
 from db.protocol.flights import Flights
@@ -130,7 +128,7 @@ class Statements(Flights):
         return wire.parse(commented(statement, self.comment), oids, self._client_encoding)
 
     def _execution(self, values: Sequence[Any]) -> bytes:
-        bound = wire.bind(make_params(self.py_types, values), self._client_encoding)
+        bound = wire.bind(self.as_text(values), self._client_encoding)
         return bound + wire.DESCRIBE_PORTAL + wire.EXECUTE
 
     def _fly(self, in_front: Sequence[str], messages: bytes, contexts: list[Context]) -> None:
