@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pg8000 import dbapi
+from pg8000.types import Range
 
 from db.deadline import Deadline
 from db.protocol.opening import Habits
@@ -161,7 +162,50 @@ ODD_TIMES = [
     *("infinity", "-infinity", "0044-03-15 12:00:00 BC", "12026-01-01", "2026-01-01 1:2:3.4"),
     "2026-01-01 00:00+05:30",
 ]
+AS_TEXT = {
+    "json": ['{"a": [1, null, "ß"]}', "1"],
+    "jsonb": ['{"a": [1, null, "ß"]}', "null"],
+    "xml": ["<a>ß</a>"],
+    "inet": ["10.0.0.1", "10.0.0.1/8", "::1", "fe80::/64"],
+    "cidr": ["10.0.0.0/8", "::/0"],
+    "macaddr": ["08:00:2b:01:02:03"],
+    "point": ["(1,-2.5)"],
+    "box": ["(1,2),(0,0)"],
+    "bit": ["1"],
+    "varbit": ["101"],
+    "money": ["12.5"],
+    "oid": ["4294967295"],
+    "pg_lsn": ["16/B374D848"],
+    "interval": ["1 year 2 mons 3 days 04:05:06.7", "-1 days +00:00:01"],
+    "timetz": ["04:05:06.789+05:30"],
+    "tsvector": ["a:1 b:2"],
+    "int4range": ["[1,5)", "empty", "(,5]"],
+    "int8range": ["[1,)"],
+    "numrange": ["[1.5,2.5]", "(,)"],
+    "daterange": ["[2026-01-01,2026-02-01)"],
+    "tsrange": ["[2026-01-01 00:00,2026-02-01 01:02:03.4)"],
+    "tstzrange": ["[2026-01-01 00:00+00,)"],
+    "int4multirange": ["{[1,3),[5,9)}", "{}"],
+    "datemultirange": ["{[2026-01-01,2026-02-01)}"],
+    "bool[]": ["{t,f,NULL}"],
+    "bytea[]": ['{"\\\\x00ff"}'],
+    "date[]": ["{2026-01-01,infinity}"],
+    "float8[]": ["{1.5,NaN,-Infinity}"],
+    "inet[]": ["{10.0.0.1,::1}"],
+    "interval[]": ['{"1 day"}'],
+    "jsonb[]": ['{"{\\"a\\": 1}",NULL}'],
+    "numeric[]": ["{1.50,NULL}", "{{1,2},{3,4}}"],
+    "text[]": ['{"a,b","c\\"d",NULL,"NULL",""}', "{}", "{{a,b},{c,d}}"],
+    "timestamptz[]": ['{"2026-01-01 00:00:00+00"}'],
+    "uuid[]": ["{00000000-0000-4000-8000-000000000000}"],
+    "int4range[]": ['{"[1,5)"}'],
+}
+"""By type, what is read of it."""
 VALUES = st.one_of(
+    st.sampled_from([(kind, written) for kind, texts in AS_TEXT.items() for written in texts]),
+    st.tuples(st.just("int4range"), st.sampled_from([Range(1, 5), Range(1, 5, bounds="(]"), Range(is_empty=True)])),
+    st.tuples(st.just("inet"), st.ip_addresses()),
+    st.tuples(st.just("text[]"), st.lists(st.none() | st.text('a"\\,{} ', max_size=3), min_size=1, max_size=3)),
     st.tuples(st.just("int"), st.integers(-(2**31), 2**31 - 1)),
     st.tuples(st.just("bigint"), st.integers(-(2**63), 2**63 - 1)),
     st.tuples(st.just("numeric"), st.decimals(allow_infinity=False)),
