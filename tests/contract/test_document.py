@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.contract.stack import ROOT, routes
+from tests.contract.stack import ROOT, routes, template
 
 DOCUMENT = """
 import json
@@ -45,3 +45,15 @@ def test_every_route_is_described_with_its_answers() -> None:
         served, *refusals = sorted(operation["responses"])
         assert served.startswith("2")
         assert "503" in refusals
+
+
+def test_a_page_may_send_every_header_that_the_api_reads() -> None:
+    """A browser asks first, and sends nothing that API Gateway has not named."""
+    operations = [operation for methods in _document()["paths"].values() for operation in methods.values()]
+    read = {
+        each["name"].lower() for operation in operations for each in operation.get("parameters", ())
+        if each["in"] == "header"
+    }  # fmt: skip
+    assert {"if-match", "idempotency-key"} <= read
+    _, cors, _ = template()["Resources"]["Api"]["Properties"]["DefinitionBody"]["x-amazon-apigateway-cors"]["Fn::If"]
+    assert read | {"authorization", "content-type"} <= set(cors["allowHeaders"])
