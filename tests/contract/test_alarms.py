@@ -18,7 +18,7 @@ from local.metrics import points_in
 from local.template import Template
 from monitor import Changes
 from monitor.survey import Count
-from tests.contract.stack import functions, resources, template
+from tests.contract.stack import functions, resources
 from tests.unit.test_verdicts import seen
 
 OURS = "Slotwise"
@@ -124,10 +124,28 @@ def test_an_alarm_rings_for_each_of_them_that_can_be_wrong() -> None:
     assert {(name, None) for name in others} <= watched
 
 
-def test_the_deployments_brakes_are_alarms_about_the_code() -> None:
-    """A version is taken back for its own mistakes, and not because the database was away meanwhile."""
-    for function in functions().values():
-        if "DeploymentPreference" in function:
-            brakes = [alarm["Ref"] for alarm in function["DeploymentPreference"]["Alarms"]]
-            assert brakes == ["ErrorsAlarm", "MistakesAlarm", "LeaksAlarm"]
-            assert set(brakes) <= set(template()["Resources"])
+BRAKES = [("AWS/Lambda", "Errors"), (OURS, "Mistakes"), (OURS, "ConnectionsLeaked")]
+
+
+def _watched(metric: dict[str, Any]) -> str:
+    """Return the name of the function whose metric that is."""
+    given = _dimensions(metric).get("function_name") or _dimensions(metric)["FunctionName"]
+    name: str = functions()[given["Ref"]]["FunctionName"]["Fn::Sub"] if "Ref" in given else given["Fn::Sub"]
+    return name
+
+
+def test_the_deployments_brakes_are_alarms_about_the_code_of_that_function() -> None:
+    """A version is taken back for its own mistakes, not another's, and not because the database was away meanwhile."""
+    braked = {name: each for name, each in functions().items() if "DeploymentPreference" in each}
+    assert set(braked) == {"RecordsFunction", "HealthFunction"}
+    for function in braked.values():
+        brakes = [ALARMS[alarm["Ref"]] for alarm in function["DeploymentPreference"]["Alarms"]]
+        assert [(brake["Namespace"], brake["MetricName"]) for brake in brakes] == BRAKES
+        assert {_watched(brake) for brake in brakes} == {function["FunctionName"]["Fn::Sub"]}
+
+
+def test_mistakes_are_counted_in_the_logs_of_all_functions_that_they_stop() -> None:
+    """An alarm on what no filter counts is no brake."""
+    logs = {each["LogGroupName"]["Ref"] for each in resources("AWS::Logs::MetricFilter").values()}
+    braked = [each for each in functions().values() if "DeploymentPreference" in each]
+    assert logs == {each["LoggingConfig"]["LogGroup"]["Ref"] for each in braked}
