@@ -15,7 +15,7 @@ from db import Database, DatabaseSettings, Deadline, SlotwiseError
 from db.protocol.peer import Peer, peer_of
 from db.protocol.riders import Rider
 from db.statements.riding import riding
-from provision import checks
+from provision import checks, statements
 from provision.accounts import Applicant, monitor_settings
 from provision.facts import Facts, ask
 from provision.findings import Finding, Level, ok
@@ -65,7 +65,8 @@ class _Examination:
             clock = checks.of_clock(facts.server.now, began, self._now())
             peer = peer_of(connection)
         login = ok("login", f"{facts.server.user} at {peer.place}")
-        return [login, *self._of_way(facts, peer), clock, *checks.all_of(facts), *self._of_plan(facts)]
+        counted = statements.of_statements(facts.server)
+        return [login, *self._of_way(facts, peer), clock, *checks.all_of(facts), counted, *self._of_plan(facts)]
 
     def _ask(self, connection: Connection) -> Facts:
         """Ask for everything in one flight: the revision, whose table may be missing, rides behind and may fail."""

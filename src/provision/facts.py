@@ -58,6 +58,12 @@ select json_build_object(
         or (current_setting('server_version_num')::int < 160000 and mine.rolcreaterole))
       from pg_roles as predefined, pg_roles as mine
       where left(predefined.rolname, 3) = 'pg_' and mine.rolname = session_user),
+    'statements', case
+      when current_setting('pg_stat_statements.max', true) is not null then
+        case when exists (select from pg_extension where extname = 'pg_stat_statements') then 'counted'
+          else 'not installed' end
+      when exists (select from pg_available_extensions where name = 'pg_stat_statements') then 'not loaded'
+      else 'not available' end,
     'settings', (select json_object_agg(name, setting) from pg_settings where name in (
       'password_encryption', 'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
       'client_connection_check_interval', 'tcp_keepalives_idle', 'reserved_connections')))),
@@ -102,6 +108,8 @@ class ServerFacts:
     predefined: Mapping[str, bool]
     """The server's predefined roles, and whether who asks may grant them."""
     settings: Mapping[str, str]
+    statements: str = "not available"
+    """Whether pg_stat_statements counts this database's: `counted`, `not installed`, `not loaded`, `not available`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

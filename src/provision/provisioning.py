@@ -14,10 +14,10 @@ import migrations
 from db import Database, DatabaseSettings, Deadline, sqlstate
 from db.errors import error_for
 from db.settings import Mode
-from provision import monitoring, role
+from provision import monitoring, role, statements
 from provision.accounts import Account, Applicant, application_settings, monitor_settings
 from provision.budget import Budget, Ceiling
-from provision.errors import BudgetExceededError, refused
+from provision.errors import BudgetExceededError, StepRefusedError, refused
 from provision.facts import Facts, ask
 from provision.plan import Plan
 from provision.role import Application, Step
@@ -97,6 +97,7 @@ class _Work:
             self._do(step)
         if self._monitor:
             self._let_in(self._monitor)
+        self._count_statements()
         return self._report
 
     def _require_suitable_roles(self) -> None:
@@ -115,6 +116,15 @@ class _Work:
         self._change(monitoring.right_steps(server, there, monitor.role), "monitor: ")
         self._do(role.connect_step(server, wanted))
         self._report.warnings += monitoring.refusals(server, there, monitor.role)
+
+    def _count_statements(self) -> None:
+        """Have the statements counted, where who provisions may; nothing else depends on it."""
+        for step in statements.steps(self._facts.server):
+            try:
+                with self._connection.begin_nested():
+                    self._change([step])
+            except StepRefusedError:
+                self._report.warnings.append(statements.REFUSED)
 
     def _change(self, steps: Iterable[Step], whose: str = "") -> None:
         for step in steps:
@@ -184,5 +194,6 @@ def require_budget(budget: Budget) -> None:
     """Raise BudgetExceededError, with the sum, where the fleet does not fit."""
     if not budget.fits:
         raise BudgetExceededError(
-            f"over budget: {budget}; lower reserved concurrency or pool size, or raise the limit (see README, Budget)"
+            f"over budget: {budget}; lower reserved concurrency or pool size, or raise the limit"
+            " (see DEPLOYING.md, How many connections)"
         )

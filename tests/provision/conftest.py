@@ -31,6 +31,7 @@ SETTINGS = {
     "log_min_messages": "log",
     "log_statement": "all",
 }
+STATEMENTS = {"shared_preload_libraries": "pg_stat_statements"}
 RESERVED = {"max_connections": "32", "reserved_connections": "2"}
 REMAINING_MS = 20_000.0
 STEPS = migrations.pending(None) or []
@@ -49,6 +50,7 @@ def manager() -> Iterator[SecretsManager]:
 def started(folder: Path, binaries: Path) -> Iterator[PostgresServer]:
     """Run a server with 27 usable slots and a master who is no superuser and may do what RDS's may."""
     settings = SETTINGS | (RESERVED if knows(binaries, "reserved_connections") else {})
+    settings |= STATEMENTS if counts_statements(binaries) else {}
     wanted = PostgresServer(folder / "data", secrets.token_urlsafe(), settings=settings, binaries=binaries)
     wanted.certificate = Authority(folder).certificate("localhost") if wanted.has_tls else None
     with wanted as server:
@@ -60,6 +62,11 @@ def started(folder: Path, binaries: Path) -> Iterator[PostgresServer]:
             for (right,) in known.fetchall():
                 admin.execute(f"grant {right} to {MASTER} with admin option")
         yield server
+
+
+def counts_statements(binaries: Path) -> bool:
+    """Say whether these binaries come with pg_stat_statements."""
+    return any(binaries.parent.rglob("pg_stat_statements.so"))
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +89,9 @@ class Site:
         self.monitor = f"{self.name}_monitor"
         with self.connect(MASTER, self.server.password, "postgres") as master:
             master.execute(sql.SQL("create database {}").format(sql.Identifier(self.name)))
+        if counts_statements(self.server.binaries):
+            with self.as_superuser() as admin:  # on RDS the master may do it: he is a member of rds_superuser
+                admin.execute("create extension pg_stat_statements")
         self.keep_secret()
         self.keep_monitors_secret()
 

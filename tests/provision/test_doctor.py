@@ -28,7 +28,7 @@ from tests.provision.conftest import HEAD, STEPS, Site
 FLIGHTS = 5
 CHECKS = [
     *("rotation", "login", "certificate", "pooler", "clock", "server", "passwords", "role", "privileges"),
-    *("limit", "slots", "time-outs", "migrations", "monitor", "budget"),
+    *("limit", "slots", "time-outs", "statements", "migrations", "monitor", "budget"),
 ]
 
 
