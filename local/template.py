@@ -86,9 +86,14 @@ class Template:
         ]
 
     def dashboard(self) -> dict[str, Any]:
-        """Return the dashboard's body, as CloudWatch gets it; what only AWS can name keeps its name in the template."""
+        """Return the dashboard's body, as CloudWatch gets it, but for what a condition adds.
+
+        What only AWS can name keeps its name in the template.
+        """
         text, values = self._content["Resources"]["Dashboard"]["Properties"]["DashboardBody"].value
-        known = {name: self._value(value) or name for name, value in values.items()} | self._known
+        added = {name for name, value in values.items() if isinstance(value, _Intrinsic) and value.name == "If"}
+        known = {name: "" if name in added else self._value(value) or name for name, value in values.items()}
+        known |= self._known
         filled = re.sub(r"\$\{([\w:]+)\}", lambda found: str(known.get(found[1], found[1])), text)
         body: dict[str, Any] = json.loads(filled)
         return body

@@ -27,6 +27,7 @@ COMBINATIONS = MappingProxyType(
         },
         "pooler": {
             **GIVEN_DATABASE,
+            "DatabaseClusterId": "",
             "ConnectionMode": "pooler",
             "DatabaseHost": "pooler.example.com",
             "DatabaseName": "",

@@ -8,6 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from bench.dashboard.widgets import widgets
 from db import DatabaseSettings
 from db.settings import Mode
 from tests.contract.stack import routes, template
@@ -112,6 +113,21 @@ def test_the_dashboard_is_one_that_cloudwatch_takes(deployed: Stack) -> None:
     ]
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24
+
+
+def test_the_dashboard_shows_cluster_and_proxy_where_they_are_known(name: str, deployed: Stack) -> None:
+    """CloudWatch refuses a dimension without a value; of a proxy it shows what is pinned to one client."""
+    wanted = COMBINATIONS[name]
+    (dashboard,) = deployed["AWS::CloudWatch::Dashboard"].values()
+    body = boto3.client("cloudwatch").get_dashboard(DashboardName=dashboard)["DashboardBody"]
+    shown = [series for widget in widgets(json.loads(body)) for series in widget.series]
+    assert all(value for series in shown for value in series.dimensions.values())
+    clusters = {series.dimensions.get("DBClusterIdentifier") for series in shown} - {None}
+    assert bool(clusters) == ("DatabaseSecretArn" not in wanted or bool(wanted["DatabaseClusterId"]))
+    pinned = [each for each in shown if each.metric == "DatabaseConnectionsCurrentlySessionPinned"]
+    assert [each.dimensions for each in pinned] == [{"ProxyName": "slotwise"}] * (
+        wanted.get("ConnectionMode") == "proxy"
+    )
 
 
 def test_nothing_is_reached_from_the_internet(name: str, deployed: Stack, translated: Stack) -> None:
