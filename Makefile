@@ -99,7 +99,7 @@ fuzz: $(VENV)/.installed $(SECURITY_VENV)/.installed ## Send the local stack wha
 	@SCHEMATHESIS=$(CURDIR)/$(SECURITY_VENV)/bin/schemathesis $(BIN)/python -m pytest tests/fuzz
 
 budget: $(VENV)/.installed ## Reckon the fleet's connections against SLOTS (max_connections less what is reserved)
-	@PYTHONPATH=src $(BIN)/python -m local.budget --slots $(SLOTS) --config-env $(or $(CONFIG_ENV),default)
+	@PYTHONPATH=src $(BIN)/python -m local.budget $(if $(SLOTS),--slots $(SLOTS)) --config-env $(or $(CONFIG_ENV),default)
 
 doctor: $(VENV)/.installed ## Examine the database that DB_* or DATABASE_URL log in to (PLAN=: an event with a plan)
 	@PYTHONPATH=src $(BIN)/python -m local.doctor $(if $(PLAN),--plan $(PLAN))

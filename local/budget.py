@@ -4,7 +4,8 @@
     python -m local.budget --slots 97 --config-env prod
     python -m local.budget --slots 97 --parameter PoolSize=2 RecordsConcurrency=40
 
-Exits with 1 where the fleet does not fit. A deployment asks the same of the server itself.
+Exits with 1 where the fleet does not fit, with 2 where it cannot be reckoned: a name that nothing has is no default. A
+deployment asks the same of the server itself. Neither limits a fleet behind a pooler or proxy (ConnectionMode).
 """
 
 import argparse
@@ -23,6 +24,10 @@ from provision.budget import Budget, Ceiling
 from provision.plan import Share
 
 POOL_SIZE = "DB_POOL_SIZE"
+DEFAULT = "default"
+SLOTS_WANTED = (
+    "say how many slots there are, max_connections less what is reserved: make budget SLOTS=97, or --slots 97"
+)
 
 
 def budget_of(template: Template, headroom: int, slots: int) -> Budget:
@@ -35,11 +40,14 @@ def budget_of(template: Template, headroom: int, slots: int) -> Budget:
         )
         for function in template.functions().values()
     ]
-    return Budget(shares, headroom, [Ceiling("the server", slots)])
+    is_direct = template.parameter("ConnectionMode") in {None, "direct"}
+    return Budget(shares, headroom, [Ceiling("the server", slots)] if is_direct else [])
 
 
 def overrides(samconfig: Mapping[str, Any], environment: str) -> dict[str, str]:
-    """Return the parameters that `sam deploy --config-env ENVIRONMENT` would set."""
+    """Return what `sam deploy --config-env ENVIRONMENT` would set; raise ValueError where there is no such one."""
+    if environment != DEFAULT and not isinstance(samconfig.get(environment), Mapping):
+        raise ValueError(f"samconfig.toml has no environment {environment}")
     given = samconfig.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
     return pairs(given.split() if isinstance(given, str) else given)
 
@@ -64,19 +72,29 @@ def show(budget: Budget, console: Console) -> None:
         console.print(verdict, style=None if budget.fits else "bold red", highlight=False, soft_wrap=True)
 
 
+def _reckoned(given: argparse.Namespace) -> Budget:
+    """Return the sum that is asked for; raise ValueError, with a sentence, where that cannot be reckoned."""
+    if given.slots is None:
+        raise ValueError(SLOTS_WANTED)
+    samconfig = given.template.with_name("samconfig.toml")
+    configured = overrides(tomllib.loads(samconfig.read_text()) if samconfig.exists() else {}, given.config_env)
+    parameters = {**configured, **pairs(given.parameter)}
+    template = Template(given.template, **parameters)
+    if unknown := parameters.keys() - template.parameters:
+        raise ValueError(f"{given.template.name} has no parameter {', '.join(sorted(unknown))}")
+    return budget_of(template, int(str(template.parameter("Headroom") or 0)), given.slots)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status: 0 where the fleet fits."""
     parser = argparse.ArgumentParser(prog="python -m local.budget", description="Reckons the fleet's connections.")
     parser.add_argument("template", nargs="?", type=Path, default=ROOT / "template.yaml")
-    parser.add_argument("--slots", type=int, required=True, help="max_connections less what is reserved")
-    parser.add_argument("--config-env", default="default", help="the part of samconfig.toml to take parameters from")
+    parser.add_argument("--slots", type=int, help="max_connections less what is reserved")
+    parser.add_argument("--config-env", default=DEFAULT, help="the part of samconfig.toml to take parameters from")
     parser.add_argument("--parameter", nargs="*", default=[], metavar="NAME=VALUE", help="parameters that go before it")
     given = parser.parse_args(arguments)
-    samconfig = given.template.with_name("samconfig.toml")
-    configured = overrides(tomllib.loads(samconfig.read_text()), given.config_env) if samconfig.exists() else {}
     try:
-        template = Template(given.template, **{**configured, **pairs(given.parameter)})
-        budget = budget_of(template, int(str(template.parameter("Headroom") or 0)), given.slots)
+        budget = _reckoned(given)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -68,6 +68,11 @@ class Template:
         defaults = {name: each.get("Default") for name, each in self._content.get("Parameters", {}).items()}
         self._known = {"AWS::StackName": "slotwise", "AWS::Region": "eu-central-1", **defaults, **parameters}
 
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of those that can be given."""
+        return frozenset(self._content.get("Parameters", {}))
+
     def parameter(self, name: str) -> object:
         """Return what a parameter is; None where the template has none of that name, or no default for it."""
         return self._known.get(name)

@@ -10,6 +10,7 @@ ROOM = 1.5
 """How much higher a role's limit is than its fleet, where there are slots: for the sessions of environments that have
 ended and whose leases have not, and because environments give connections up where few slots are free.
 """
+NO_CEILING = "a pooler or proxy shares its connections out: its own limit bounds the fleet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Budget:
         return [*shares, ("headroom", "left to others", self.headroom), ("needed", "", self.fleet + self.headroom)]
 
     def verdicts(self) -> list[str]:
-        """Return for each ceiling whether it bears the fleet, and by how much."""
-        return [self._verdict(ceiling) for ceiling in self.ceilings]
+        """Return for each ceiling whether it bears the fleet, and by how much; what that is where there is none."""
+        return [self._verdict(ceiling) for ceiling in self.ceilings] or [NO_CEILING]
 
     def _verdict(self, ceiling: Ceiling) -> str:
         left = self.left(ceiling)

@@ -142,8 +142,6 @@ def of_budget(budget: Budget | None) -> Finding:
     """Say whether the fleet fits."""
     if budget is None:
         return warning("budget", "not reckoned: no plan was given", "give the plan; python -m local.budget does it too")
-    if not budget.ceilings:
-        return ok("budget", f"{budget}: the pooler shares its connections out")
     if budget.fits:
         return ok("budget", str(budget))
     return failure("budget", str(budget), "lower reserved concurrency or pool size, or raise the limit")
