@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,11 +41,14 @@ class Answer:
         with self._lock:
             if self._is_given:
                 return
+            body = json.dumps(self._body(status, reason, data or {}), ensure_ascii=False)
+            _put(self._event.response_url, body.encode())
             self._is_given = True
-            _put(
-                self._event.response_url,
-                json.dumps(self._body(status, reason, data or {}), ensure_ascii=False).encode(),
-            )
+
+    def give_late(self, late_s: float) -> None:
+        """Say that the work is not done; where that does not arrive, the work itself may still answer."""
+        with suppress(OSError, HTTPException):
+            self.give("FAILED", f"not done in {late_s:.0f} s: see the function's log")
 
     def _body(self, status: str, reason: str, data: Data) -> dict[str, Any]:
         event = self._event
@@ -68,13 +72,17 @@ def serve(
     """
     answer = Answer(event)
     late_s = max(0.1, remaining_ms / 1000 - ANSWER_S)
-    timer = threading.Timer(late_s, answer.give, ("FAILED", f"not done in {late_s:.0f} s: see the function's log"))
+    timer = threading.Timer(late_s, answer.give_late, (late_s,))
     timer.daemon = True
     timer.start()
     try:
-        answer.give(*_outcome(work, reason_for))
+        outcome = _outcome(work, reason_for)
+    except BaseException:
+        answer.give("FAILED", "ended without a word: see the function's log")
+        raise
+    else:
+        answer.give(*outcome)
     finally:
-        answer.give("FAILED", "ended without a word: see the function's log")  # where nothing else was said
         timer.cancel()
 
 

@@ -13,6 +13,7 @@ from local.cloudformation import STACK
 from local.postgres import free_port
 from provision import custom_resource, provisioning
 from provision.custom_resource import serve
+from tests.faults.server import wait_until
 from tests.integration.conftest import Context
 from tests.provision.cloudformation import CloudFormation
 from tests.provision.conftest import HEAD, Site
@@ -116,6 +117,19 @@ def test_work_that_takes_too_long_is_answered_in_time(cloudformation: CloudForma
     (answer,) = cloudformation.answers
     assert answer["Status"] == "FAILED"
     assert "not done in" in answer["Reason"]
+
+
+def test_where_the_timers_answer_does_not_arrive_the_work_answers(cloudformation: CloudFormation) -> None:
+    """CloudFormation's address was in trouble for a while: who says last what has become of it is heard."""
+    cloudformation.refusals = custom_resource.ATTEMPTS
+    event = Event(cloudformation.event("Create", {}))
+
+    def work() -> custom_resource.Data:
+        wait_until(lambda: cloudformation.refusals == 0)
+        return {"Late": 1}
+
+    serve(event, 1000 * custom_resource.ANSWER_S + 100, work, str)
+    assert [answer["Status"] for answer in cloudformation.answers] == ["SUCCESS"]
 
 
 def test_an_exit_is_answered_too(cloudformation: CloudFormation) -> None:
