@@ -15,6 +15,7 @@ import pg8000.native
 import trustme
 
 from db import Tls
+from local.binaries import counts_statements
 from local.postgres import PostgresServer
 from provision.monitoring import RIGHTS
 
@@ -80,15 +81,23 @@ class Application:
 
     def create(self) -> None:
         """Create database and administrator as RDS does: no superuser, who may hand on the rights of a monitor."""
-        authority = ssl.create_default_context(cafile=self.certificates.authority) if self.certificates else False
-        server, administrator = self.server, ROLES[ADMINISTRATORS_SECRET]
-        superuser = pg8000.native.Connection(
-            "postgres", host="127.0.0.1", port=server.port, password=server.password, ssl_context=authority
-        )
-        with closing(superuser):
+        administrator = ROLES[ADMINISTRATORS_SECRET]
+        with closing(self._superuser("postgres")) as superuser:
             password = self._passwords[administrator]
             superuser.run(f"create role {administrator} login createdb createrole password '{password}'")
             superuser.run(f"create database {DATABASE} owner {administrator}")
             known = superuser.run("select rolname from pg_roles where rolname = any(:rights)", rights=list(RIGHTS))
             for (right,) in known:
                 superuser.run(f"grant {right} to {administrator} with admin option")
+        if counts_statements(self.server.binaries):
+            with closing(
+                self._superuser(DATABASE)
+            ) as superuser:  # RDS's administrator does it himself, while provisioning
+                superuser.run("create extension pg_stat_statements")
+
+    def _superuser(self, database: str) -> pg8000.native.Connection:
+        authority = ssl.create_default_context(cafile=self.certificates.authority) if self.certificates else False
+        server = self.server
+        return pg8000.native.Connection(
+            "postgres", "127.0.0.1", database, server.port, server.password, ssl_context=authority
+        )

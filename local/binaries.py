@@ -66,6 +66,11 @@ def has_tls(directory: Path) -> bool:
     return knows(directory, "ssl_ca_file") and "libssl" in libraries
 
 
+def counts_statements(directory: Path) -> bool:
+    """Say whether these binaries come with pg_stat_statements; the wheel's do not."""
+    return any(directory.parent.rglob("pg_stat_statements.so"))
+
+
 @functools.cache
 def as_ordinary_user() -> tuple[str, ...]:
     """Return what goes before a command so that it does not run as root, which PostgreSQL refuses."""

@@ -16,7 +16,7 @@ from local.application import (
     Application,
     Certificates,
 )
-from local.binaries import knows
+from local.binaries import counts_statements, knows
 from local.cloudformation import create
 from local.environment import Configuration, Invocation
 from local.function import LambdaFunction
@@ -40,6 +40,8 @@ LOGINS = {
 
 RESERVED = {"reserved_connections": "2"}
 """Slots for the monitor, where PostgreSQL can reserve some: from 16 on."""
+COUNTED = {"shared_preload_libraries": "pg_stat_statements"}
+"""So that the monitor can name slow statements."""
 
 Step = Callable[[str], AbstractContextManager[object]]
 """Told what is about to be done; its block is left when that is done."""
@@ -111,6 +113,7 @@ def running(
 def _database(folder: Path, guardian: Guardian) -> Iterator[Application]:
     server = PostgresServer(folder / "postgres", secrets.token_urlsafe())
     server.settings = RESERVED if knows(server.binaries, *RESERVED) else {}
+    server.settings |= COUNTED if counts_statements(server.binaries) else {}
     certificates = Certificates.issue(folder) if server.has_tls else None
     server.certificate = certificates.server if certificates else None
     guardian.cluster(server.directory)

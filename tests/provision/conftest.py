@@ -15,7 +15,7 @@ from psycopg import sql
 
 import migrations
 from db import DatabaseSettings, Tls
-from local.binaries import knows, postgres_bin
+from local.binaries import counts_statements, knows, postgres_bin
 from local.postgres import PostgresServer
 from local.secrets_manager import SecretsManager
 from provision.monitoring import RIGHTS
@@ -62,11 +62,6 @@ def started(folder: Path, binaries: Path) -> Iterator[PostgresServer]:
             for (right,) in known.fetchall():
                 admin.execute(f"grant {right} to {MASTER} with admin option")
         yield server
-
-
-def counts_statements(binaries: Path) -> bool:
-    """Say whether these binaries come with pg_stat_statements."""
-    return any(binaries.parent.rglob("pg_stat_statements.so"))
 
 
 @pytest.fixture(scope="session")

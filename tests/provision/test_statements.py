@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.binaries import counts_statements
 from local.postgres import PostgresServer
 from provision.accounts import application_settings
 from provision.doctor import examine
 from provision.findings import Finding, Level
 from provision.provisioning import provision
 from provision.statements import REFUSED
-from tests.provision.conftest import REMAINING_MS, Site, counts_statements
+from tests.provision.conftest import REMAINING_MS, Site
 
 CREATED = "install pg_stat_statements"
 
