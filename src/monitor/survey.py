@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy import Connection, text
 
 from db import shown_function
+from db.fleet.clients import HOLDS_SLOT
 from db.fleet.sample import UNKNOWN
 from db.protocol.riders import Rider
 from db.statements.fingerprint import fingerprint
@@ -41,7 +42,7 @@ with client as materialized (
 )
 select
   current_database() as database, session_user::text as role,
-  (select count(*) from pg_stat_activity where datid is not null) as slots_used,
+  (select count(*) from pg_stat_activity where {holds_slot}) as slots_used,
   {slots_usable} as slots_usable,
   (select coalesce(json_agg(counted), '[]') from (
     select coalesce(usename, '')::text as role, coalesce(state, 'hidden') as state,
@@ -180,7 +181,13 @@ def survey(connection: Connection, watch: Watch, statements_in: str | None) -> S
 
 def _survey(connection: Connection, watch: Watch) -> Survey:
     asked = text(
-        _SURVEY.format(slots_usable=UNKNOWN.server_slots, is_ours=_IS_OURS, may_end=_MAY_END, most_rows=MOST_ROWS)
+        _SURVEY.format(
+            holds_slot=HOLDS_SLOT,
+            slots_usable=UNKNOWN.server_slots,
+            is_ours=_IS_OURS,
+            may_end=_MAY_END,
+            most_rows=MOST_ROWS,
+        )
     )
     wanted = {
         "functions": json.dumps([shown_function(name) for name in watch.functions]),

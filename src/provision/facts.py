@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from db.fleet.clients import HOLDS_SLOT
 from db.fleet.sample import UNKNOWN
 
 _STATEMENT = f"""
@@ -20,8 +21,7 @@ with asked as (
 ), namespace as (
   select pg_namespace.* from pg_namespace, asked where nspname = asked.schema
 ), backend as (
-  select pg_stat_get_backend_userid(id) as role
-  from pg_stat_get_backend_idset() as id where pg_stat_get_backend_dbid(id) <> 0
+  select usesysid as role from pg_stat_activity where {HOLDS_SLOT}
 ), described as (
   select rolname, json_build_object(
     'name', rolname, 'login', rolcanlogin, 'superuser', rolsuper, 'createdb', rolcreatedb,

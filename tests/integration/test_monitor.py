@@ -16,11 +16,13 @@ import pytest
 from pydantic import ValidationError
 
 from db import SaturatedError
+from local.binaries import counts_statements
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.server import backends, run, wait_until
 from tests.faults.tls import Authority
 from tests.integration.conftest import Context
+from tests.integration.workers import parallel_workers
 
 OURS = "slotwise-records"
 FLIGHTS_OF_A_RUN = 5
@@ -61,8 +63,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
 def available(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the settings that load pg_stat_statements, where these binaries come with it."""
     binaries = PostgresServer(tmp_path_factory.mktemp("asked") / "data", "none").binaries
-    installed = any(binaries.parent.rglob("pg_stat_statements.so"))
-    return {"shared_preload_libraries": "pg_stat_statements"} if installed else {}
+    return {"shared_preload_libraries": "pg_stat_statements"} if counts_statements(binaries) else {}
 
 
 @pytest.fixture
@@ -190,6 +191,16 @@ def test_connections_are_told_by_role_state_and_function(
         ("application", OURS): 2,
         ("application", "psql"): 1,
     }
+
+
+def test_the_servers_own_processes_hold_no_slot(
+    look: Look, server: PostgresServer, session: Callable[..., psycopg.Connection]
+) -> None:
+    """A statement with parallel workers takes one slot, its client's: the monitor's and the superuser's come to it."""
+    with psycopg.connect(server.url(), autocommit=True) as superuser:
+        before = look().metrics["ServerSlotsUsed"]
+        with parallel_workers(session("app", OURS), superuser):
+            assert look().metrics["ServerSlotsUsed"] == before + 1
 
 
 def test_slots_that_run_out_are_a_warning(look: Look, session: Callable[..., psycopg.Connection]) -> None:

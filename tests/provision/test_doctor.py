@@ -23,6 +23,7 @@ from provision.doctor import examine
 from provision.findings import Finding, Level
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.tls import Authority, TlsFront
+from tests.integration.workers import parallel_workers
 from tests.provision.conftest import HEAD, STEPS, Site
 
 FLIGHTS = 5
@@ -241,6 +242,16 @@ def test_slots_that_are_nearly_gone_are_a_warning(provisioned: Site) -> None:
             stack.enter_context(provisioned.as_application())
         assert look(provisioned)["slots"].says == "11 of 12 taken"
         assert look(provisioned)["slots"].level is Level.WARNING
+
+
+def test_the_servers_own_processes_take_no_slot(provisioned: Site) -> None:
+    """Two sessions of the role, however many workers a statement of theirs has."""
+    with (
+        provisioned.as_superuser() as superuser,
+        provisioned.as_application() as application,
+        parallel_workers(application, superuser),
+    ):
+        assert look(provisioned)["slots"].says == "2 of 12 taken"
 
 
 def test_slots_that_are_gone_are_a_failure(provisioned: Site) -> None:
