@@ -119,7 +119,9 @@ def test_an_alarm_rings_for_each_of_them_that_can_be_wrong() -> None:
     """Failures by the kind that says whom to call."""
     metrics = [metric for alarm in ALARMS.values() for metric in _looked_at(alarm)]
     watched = {(metric["MetricName"], _dimensions(metric).get("kind")) for metric in metrics}
-    assert {("ConnectionFailures", k) for k in ("saturated", "login_refused", "deadline", "unreachable")} <= watched
+    assert {
+        ("ConnectionFailures", k) for k in ("saturated", "login_refused", "secret", "deadline", "unreachable")
+    } <= watched
     others = {"ServerSlotsUsed", "BorrowWait", "SlowStatements", "Errors", "Throttles", "OldestTransaction"}
     assert {(name, None) for name in others} <= watched
 

@@ -14,6 +14,7 @@ from db import DatabaseSettings
 from monitor import Watch
 from provision.custom_resource import ANSWER_S
 from provision.plan import read_plan
+from tests.contract.resolution import Resolution
 from tests.contract.stack import ROOT, functions, resources, routes, template, variables
 
 ROUTES = """
@@ -151,6 +152,27 @@ def test_every_log_group_forgets() -> None:
     """Logs end after the days that a parameter says."""
     for group in resources("AWS::Logs::LogGroup").values():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_the_log_that_a_failed_deployment_refers_to_stays() -> None:
+    """Under a name that is no other attempt's, or the next would fail by it."""
+    group = template()["Resources"]["ProvisionLogGroup"]
+    assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Retain"
+    assert "LogGroupName" not in group["Properties"]
+
+
+def test_the_standby_is_as_the_writer_but_for_its_zone() -> None:
+    """One zone's failure leaves one of the two, where the stack has made the network; and either can be the writer."""
+    writer, standby = (dict(resources("AWS::RDS::DBInstance")[name]) for name in ("Writer", "StandbyInstance"))
+    zones = [instance.pop("AvailabilityZone")["Fn::If"][:2] for instance in (writer, standby)]
+    made = [["MakesNetwork", {"Fn::GetAtt": [subnet, "AvailabilityZone"]}] for subnet in ("SubnetA", "SubnetB")]
+    assert (zones, writer) == (made, standby)
+
+
+@pytest.mark.parametrize(("capacity", "sleeps"), [("0", True), ("0.0", True), ("0.5", False), ("10", False)])
+def test_a_database_that_may_sleep_is_not_looked_at(capacity: str, *, sleeps: bool) -> None:
+    """However its capacity is written."""
+    assert Resolution({"MinCapacity": capacity}).holds("DatabaseMaySleep") is sleeps
 
 
 def test_every_parameter_is_explained_and_in_a_group() -> None:

@@ -201,3 +201,18 @@ def test_rights_without_a_slot_to_use_are_a_warning(site: Site, server: Postgres
     server.settings = usual
     server.restart()
     assert (found.level, found.advice) == (Level.WARNING, "set reserved_connections = 2, and restart the server")
+
+
+def test_without_reserved_slots_the_monitor_has_the_headroom(
+    site: Site, server: PostgresServer, look: Callable[..., dict[str, Any]], fill: Callable[[str, str, str], int]
+) -> None:
+    """As on the stack's own database, which reserves none: the application's CONNECTION LIMIT leaves it room."""
+    if not reserves(site):
+        return
+    limit = site.provision(ConnectionLimit=8).connection_limit
+    usual, server.settings = server.settings, {**server.settings, "reserved_connections": "0"}
+    server.restart()
+    assert fill(site.role, site.password, site.name) == limit
+    assert look()["warnings"] == []
+    server.settings = usual
+    server.restart()
