@@ -89,10 +89,11 @@ artefact: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Build the functio
 		|| { cat .cache/build.log; exit 1; }
 	@ARTEFACT=.cache/artefact/RecordsFunction ARTEFACT_PYTHON=$(CURDIR)/$(RUNTIME_VENV)/bin/python $(BIN)/python -m pytest tests/artefact
 
-stacks: $(SAM_VENV)/.installed ## Translate, lint and deploy (into an emulator) the stack with each choice of parameters
+stacks: $(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed ## Translate, lint and deploy (into an emulator) the stack with each choice of parameters
 	@rm -rf .cache/stacks && PYTHONPATH=. AWS_DEFAULT_REGION=eu-central-1 \
 		$(SAM_VENV)/bin/python -m tests.stacks.translate .cache/stacks 2>/dev/null
 	@$(SAM_VENV)/bin/cfn-lint -- .cache/stacks/*.json
+	@$(CHECKOV_VENV)/bin/checkov --config-file .checkov.yaml $(foreach given,nothing everything,--file .cache/stacks/$(given)-given.json)
 	@STACKS=.cache/stacks $(BIN)/python -m pytest tests/stacks
 
 fuzz: $(VENV)/.installed $(SECURITY_VENV)/.installed ## Send the local stack what its OpenAPI document allows, and what it does not
