@@ -60,7 +60,7 @@ def _others(name: str, now: str) -> list[str]:
     if "AllowedValues" in declared:
         return [str(value) for value in declared["AllowedValues"] if str(value) != now]
     if declared["Type"] == "Number":
-        return [str(int(declared["MinValue"]) + 1)]
+        return [str(float(now) + 1)]
     return [OTHERS.get(name, "17")]
 
 
@@ -108,7 +108,8 @@ def test_the_parameters_that_are_a_functions_change_it() -> None:
         "SlowStatementPlans",
     } <= changing
     assert {"MemorySize", "SubnetIds", "SecurityGroupIds", "DatabaseHost", "RotationDays", "FleetSlots"} <= changing
-    assert not changing & {"RecordsConcurrency", "Headroom", "ThrottleRate", "Deployment", "LogRetentionDays"}
+    assert {"RecordsConcurrency", "HealthConcurrency"} <= changing
+    assert not changing & {"Headroom", "ThrottleRate", "Deployment", "LogRetentionDays"}
 
 
 @pytest.mark.parametrize("function", functions())
