@@ -11,7 +11,7 @@ import pytest
 from bench.dashboard.widgets import widgets
 from db import DatabaseSettings
 from db.settings import Mode
-from tests.contract.stack import routes, template
+from tests.contract.stack import functions, routes, template
 from tests.stacks.combinations import COMBINATIONS, GIVEN_DATABASE
 from tests.stacks.deployment import Stack, account, deploy
 
@@ -152,6 +152,13 @@ def test_every_route_leads_to_a_function_by_its_alias_and_is_guarded(translated:
     for operation in found.values():
         assert operation["security"]["Fn::If"][0] == "WantsTokens"
         assert "Aliaslive}" in operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+
+
+def test_every_version_is_replaced_where_its_description_changes(translated: Stack) -> None:
+    """The macro hands it on: to a changed description of a version CloudFormation answers with a new version."""
+    versions = [each for each in translated["Resources"].values() if each["Type"] == "AWS::Lambda::Version"]
+    described = {each["Properties"]["FunctionName"]["Ref"]: each["Properties"]["Description"] for each in versions}
+    assert described == {name: function["VersionDescription"] for name, function in functions().items()}
 
 
 def test_a_bad_version_is_taken_back(translated: Stack) -> None:
