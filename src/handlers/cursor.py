@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from handlers.refusals import malformed
+from handlers.refusals import RefusedError, malformed
 
 SEPARATOR = "\0"
 """No name can hold it."""
@@ -29,5 +29,11 @@ def _parts(cursor: str) -> tuple[str, str]:
     try:
         prefix, last_name = base64.b64decode(padded, altchars=b"-_", validate=True).decode().split(SEPARATOR)
     except (binascii.Error, ValueError):
-        raise malformed("query.cursor", "is none that this API has given: begin at the first page") from None
+        raise _foreign() from None
+    if encode(prefix, last_name) != cursor.rstrip("="):  # base64 has more than one text for the same bytes
+        raise _foreign()
     return prefix, last_name
+
+
+def _foreign() -> RefusedError:
+    return malformed("query.cursor", "is none that this API has given: begin at the first page")

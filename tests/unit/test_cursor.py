@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handlers import cursor
@@ -30,6 +30,7 @@ def test_a_cursor_is_bound_to_its_filter(prefix: str, other: str) -> None:
 
 
 @given(st.text())
+@example("AB")
 def test_nothing_but_a_cursor_is_read(text: str) -> None:
     """What somebody else has made is refused, and no other error is raised."""
     try:
