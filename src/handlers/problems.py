@@ -6,7 +6,7 @@ it may try again, or the id under which the log knows more. Neither the answer n
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from traceback import extract_tb
 from typing import Any
@@ -26,6 +26,10 @@ from records.errors import (
 )
 
 CONTENT_TYPE = "application/problem+json"
+MAX_FLAWS = 20
+"""Flaws that an answer names: a body has room for 100,000, and to name them all takes more than Lambda answers."""
+MAX_TEXT_LENGTH = 200
+"""Characters of a flaw's field and of its reason: a field's name may be as long as the body."""
 
 STATUS_BY_TYPE: dict[type[Exception], HTTPStatus] = {
     NoRouteError: HTTPStatus.NOT_FOUND,
@@ -38,6 +42,12 @@ STATUS_BY_TYPE: dict[type[Exception], HTTPStatus] = {
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The nearest class of an error decides; what is not here, and brings no status of its own, is 500."""
+
+FIELD_BY_TYPE: dict[type[Exception], str] = {
+    NotAllowedError: "body",  # which of many records it was, PostgreSQL does not say
+    KeyReusedError: "header.idempotency-key",
+}
+"""What of the request is to blame for what the records refuse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +72,12 @@ class Problem:
 
 def problem_for(error: Exception, request_id: str) -> Problem:
     """Return the answer to a request that ended with `error`."""
+    flaws = _flaws(error)
     return Problem(
         status=_status(error),
         request_id=request_id,
-        detail=_detail(error),
-        flaws=_flaws(error),
+        detail=_detail(error) or _rest(flaws),
+        flaws=tuple(map(_shortened, flaws[:MAX_FLAWS])),
         headers=_headers(error),
     )
 
@@ -93,9 +104,24 @@ def _detail(error: Exception) -> str | None:
     return "the database cannot be had now: try again" if isinstance(error, UnavailableError) else None
 
 
+def _rest(flaws: tuple[Flaw, ...]) -> str | None:
+    """Say how many flaws there are where the answer does not name them all."""
+    return f"{len(flaws)} errors, of which these are the first {MAX_FLAWS}" if len(flaws) > MAX_FLAWS else None
+
+
+def _shortened(flaw: Flaw) -> Flaw:
+    return replace(flaw, field=_start(flaw.field), reason=_start(flaw.reason))
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 1]}…"
+
+
 def _flaws(error: Exception) -> tuple[Flaw, ...]:
     if isinstance(error, RefusedError):
         return error.flaws
+    if type(error) in FIELD_BY_TYPE:
+        return (Flaw(FIELD_BY_TYPE[type(error)], str(error)),)
     if isinstance(error, RequestValidationError) and not _is_about_the_answer(error):
         return tuple(Flaw(".".join(map(str, flaw["loc"])), flaw["msg"]) for flaw in error.errors())
     return ()

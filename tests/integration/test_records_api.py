@@ -1,10 +1,12 @@
 """The records API on a real PostgreSQL, over both kinds of pool."""
 
+import json
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Call, Reply
+from tests.integration.conftest import Call, Context, Reply, v2_event
 
 
 def create(call: Call, name: str, **payload: Any) -> Reply:  # noqa: ANN401 - JSON
@@ -82,6 +84,16 @@ def test_a_prefix_is_text_and_no_pattern(call: Call) -> None:
     assert turned(call, limit="1", name_prefix="a/") == ["a/b"]
     assert turned(call, limit="1", name_prefix="a\\") == ["a\\b"]
     assert turned(call, limit="2", name_prefix="a") == ["a%b", "a/b", "a\\b", "a_b", "axb"]
+
+
+def test_the_largest_page_is_one_that_lambda_answers(function: ModuleType, call: Call) -> None:
+    """Full of what JSON writes longest, twice encoded as on its way out of Python 3.13's runtime: below 6 MB."""
+    for first in range(100):
+        payload = {"text": "\\" * 8_180, "x": "é"}
+        assert call("POST", "/records", {"name": f"{first:03}" + "😀" * 197, "payload": payload}).status == 201
+    answer = function.handler(v2_event("GET", "/records", query={"limit": "100"}), Context())
+    assert answer["statusCode"] == 200
+    assert 3_000_000 < len(json.dumps(answer, ensure_ascii=False).encode()) < 6 * 1024 * 1024
 
 
 def turned(call: Call, **query: str) -> list[str]:

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRo
 import db
 from handlers.problems import problem_for, record_of
 from handlers.refusals import malformed, unacceptable
-from records import DuplicateNameError, NotAllowedError, NotFoundError, StaleVersionError
+from records import DuplicateNameError, KeyReusedError, NotAllowedError, NotFoundError, StaleVersionError
 
 UNAVAILABLE = [kind for _, kind in inspect.getmembers(db, inspect.isclass) if issubclass(kind, db.UnavailableError)]
 
@@ -35,6 +35,20 @@ def test_each_error_has_its_status(error: Exception, status: int) -> None:
     problem = problem_for(error, "id")
     assert problem.status == status
     assert json.loads(problem.body())["request_id"] == "id"
+
+
+@pytest.mark.parametrize(
+    ("error", "field"), [(NotAllowedError("x"), "body"), (KeyReusedError("x"), "header.idempotency-key")]
+)
+def test_what_the_records_refuse_has_a_field(error: Exception, field: str) -> None:
+    """As every other 422."""
+    assert json.loads(problem_for(error, "id").body())["errors"] == [{"field": field, "reason": "x"}]
+
+
+def test_a_field_as_long_as_the_body_is_shortened() -> None:
+    """Its beginning tells which it is."""
+    (flaw,) = problem_for(unacceptable("body." + "é" * 500_000, "x"), "id").flaws
+    assert flaw.field == "body." + "é" * 194 + "…"
 
 
 @pytest.mark.parametrize("kind", UNAVAILABLE)
