@@ -47,13 +47,21 @@ class Command:
 
     def run(self, port: int, bridge: str | None = None, *, once: bool) -> int:
         """Return the exit status: 0 where each sample was answered as its index says."""
-        with running(port, self._step, self._show) as stack:
+        with running(port, self._step, self._show) as stack, self._last_word():
             as_expected = self._show_samples(stack)
             if once:
                 return 0 if as_expected else 1
             with open_to_containers(stack, SAM_ENVIRONMENT, bridge):
                 self._serve(stack)
         return 0
+
+    @contextmanager
+    def _last_word(self) -> Iterator[None]:
+        """Say that everything ends now: with many environments it takes more than a second."""
+        try:
+            yield
+        finally:
+            self._console.print("ending", highlight=False)
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:

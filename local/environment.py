@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -73,7 +74,7 @@ class Invocation:
 
 
 class ExecutionEnvironment:
-    """Serves one invocation at a time; not to be shared by threads that do not take turns."""
+    """Serves one invocation at a time: threads take turns. Any thread may stop it, also while it serves."""
 
     def __init__(self, configuration: Configuration, folder: Path, guardian: Guardian) -> None:
         """Start the emulator; the function itself is loaded by the first invocation."""
@@ -83,11 +84,18 @@ class ExecutionEnvironment:
         self._log_path = folder / f"{configuration.name}-{self.number}.log"
         self._log_read = 0
         self._groups: tuple[int, ...] = ()
-        self.is_usable = True
+        self._is_sound = True
+        self._stopping = threading.Lock()
+        self._is_stopped = False
         self._address = ("127.0.0.1", free_port())
         self._process = self._start()
-        guardian.session(self._process.pid)
+        self._entrust()
         self._wait_until_listening()
+
+    @property
+    def is_usable(self) -> bool:
+        """Say whether it may serve another event."""
+        return self._is_sound and not self._is_stopped
 
     def _start(self) -> subprocess.Popen[bytes]:
         host, port = self._address
@@ -108,6 +116,14 @@ class ExecutionEnvironment:
                 start_new_session=True,
             )
 
+    def _entrust(self) -> None:
+        """Have it ended with this process; where that cannot be, end it now."""
+        try:
+            self._guardian.session(self._process.pid)
+        except (OSError, ValueError) as error:  # the guardian is gone, or was told that this is the end
+            self._kill()
+            raise EnvironmentStartError(f"no execution environment for {self._configuration.name}: all ends") from error
+
     def _wait_until_listening(self) -> None:
         give_up_at = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < give_up_at and self._process.poll() is None:
@@ -117,14 +133,14 @@ class ExecutionEnvironment:
         self.stop()
         raise EnvironmentStartError(f"no execution environment for {self._configuration.name}: {self.new_lines()}")
 
-    def invoke(self, event: Any) -> Invocation:  # noqa: ANN401 - any JSON
+    def invoke(self, event: bytes) -> Invocation:
         """Thaw, hand over the event, freeze again. An environment that fails is not usable afterwards."""
         is_cold = not self._groups
         self._signal(signal.SIGCONT)
         started = time.perf_counter()
-        answer = self._post(json.dumps(event).encode())
+        answer = self._post(event)
         duration_ms = (time.perf_counter() - started) * 1000
-        payload, failure, self.is_usable = outcome(answer)
+        payload, failure, self._is_sound = outcome(answer)
         self._groups = self._groups or self._runtime_groups()
         self._signal(signal.SIGSTOP)
         return Invocation(
@@ -172,12 +188,21 @@ class ExecutionEnvironment:
         return tuple(whole.decode(errors="replace").splitlines())
 
     def stop(self) -> None:
-        """End it as Lambda does: SIGTERM, which a function without an extension does not live to see, then SIGKILL."""
-        self.is_usable = False
-        self._say_that_it_ends()
+        """End it as Lambda does: SIGTERM, which a function without an extension does not live to see, then SIGKILL.
+
+        It may be serving an event; who waits for the answer gets a failure. The second time nothing happens.
+        """
+        with self._stopping:
+            if self._is_stopped:
+                return
+            self._is_stopped = True
+            self._say_that_it_ends()
+            self._kill()
+            self._guardian.forget_session(self._process.pid)
+
+    def _kill(self) -> None:
         kill_session(self._process.pid)
         self._process.wait()
-        self._guardian.forget_session(self._process.pid)
 
     def _say_that_it_ends(self) -> None:
         """Thaw the function, send it SIGTERM, and give it what Lambda gives to one with an internal extension."""

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotDoneError
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from local.function import LambdaFunction, ThrottledError
+from local.environment import EnvironmentStartError, Invocation
+from local.function import EventTooLargeError, LambdaFunction, ThrottledError
 from local.payload import MalformedAnswerError, event_of, response_of
+from local.rie import EmulatorError
 from local.template import Route
 
 if TYPE_CHECKING:
@@ -55,17 +57,25 @@ class Gateway:
 
     def _invoke(self, function: str, event: dict[str, Any]) -> Response:
         try:
-            answer = self._threads.submit(self._functions[function].invoke, event)
-            invocation = answer.result(timeout=MAX_WAIT_S)
+            invocation = self._begun(function, event).result(timeout=MAX_WAIT_S)
             if invocation.failure:
                 return _message(HTTPStatus.INTERNAL_SERVER_ERROR)
             response = response_of(invocation.payload)
-        except (ThrottledError, NotDoneError):
+        except EventTooLargeError:
+            return _message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except (ThrottledError, NotDoneError, CancelledError):
             return _message(HTTPStatus.SERVICE_UNAVAILABLE)
-        except MalformedAnswerError:
+        except (MalformedAnswerError, EnvironmentStartError, EmulatorError):
             return _message(HTTPStatus.INTERNAL_SERVER_ERROR)
         response.headers["apigw-requestid"] = event["requestContext"]["requestId"]
         return response
+
+    def _begun(self, function: str, event: dict[str, Any]) -> "Future[Invocation]":
+        """Have the event served; raise ThrottledError where the gateway is closed, but a connection is still open."""
+        try:
+            return self._threads.submit(self._functions[function].invoke, event)
+        except RuntimeError as closed:
+            raise ThrottledError("the gateway takes no more requests") from closed
 
     def close(self) -> None:
         """Take no more requests; those that run are not waited for."""

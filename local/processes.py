@@ -2,10 +2,14 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+PATIENCE_S = 10
+"""Seconds that the kernel may take to end what was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,10 @@ def in_session(leader: int) -> Iterator[Process]:
 
 
 def kill_session(leader: int) -> None:
-    """Kill the processes of a session, frozen ones too."""
-    for member in list(in_session(leader)):
-        with suppress(ProcessLookupError):
-            os.kill(member.pid, signal.SIGKILL)
+    """Kill the processes of a session, frozen ones too, and what they have begun meanwhile."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while (members := list(in_session(leader))) and time.monotonic() < give_up_at:
+        for member in members:
+            with suppress(ProcessLookupError):
+                os.kill(member.pid, signal.SIGKILL)
+        time.sleep(0.001)

@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,11 @@ class Running:
             else:
                 return
         pytest.fail(f"not serving: {self.output()}")
+
+    def wait_until_it_says(self, what: str) -> None:
+        assert self.process.stdout
+        while what not in (line := self.process.stdout.readline()):
+            assert line, f"ended: {self.output()}"
 
     def left(self) -> list[str]:
         """Return what still runs or lies in the folder; waits for what is just ending."""
@@ -108,6 +116,35 @@ def test_nothing_is_left_when_it_is_ended(run: Run, how: signal.Signals) -> None
     _, errors = running.output()
     assert (running.process.returncode, errors) == (-how if how == signal.SIGKILL else 0, "")
     assert running.left() == []
+
+
+@pytest.mark.parametrize("requests", [2, 20])
+def test_nothing_is_left_when_it_is_ended_while_it_serves(run: Run, requests: int) -> None:
+    """Ctrl-C with requests in flight, most of them for environments that are only starting: it says that it ends."""
+    port = free_port()
+    running = run("--port", str(port))
+    running.wait_until_it_says("Ctrl-C ends everything")
+    with ThreadPoolExecutor(requests) as threads:
+        statuses = threads.map(lambda _: _status(f"http://127.0.0.1:{port}/records"), range(requests))
+        time.sleep(0.3)
+        running.process.send_signal(signal.SIGINT)
+        shown, errors = running.output()
+        assert set(statuses) - {200}, "nothing was in flight"
+    assert (running.process.returncode, errors) == (0, "")
+    assert "ending\n" in shown
+    assert running.left() == []
+
+
+def _status(url: str) -> int | None:
+    """Return the answer's status; None where the connection broke."""
+    try:
+        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - our own
+            return int(response.status)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
+    except (OSError, HTTPException):
+        return None
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

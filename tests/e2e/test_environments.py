@@ -1,5 +1,6 @@
 """Execution environments under AWS's own runtime client: as many as there are events at once, frozen in between."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from local.environment import Invocation
-from local.function import LambdaFunction, ThrottledError
+from local.environment import Configuration, EnvironmentStartError, Invocation
+from local.function import MAX_EVENT_BYTES, EventTooLargeError, LambdaFunction, ThrottledError
+from local.guardian import Guardian
 from local.processes import in_session, process
 
 MakeFunction = Callable[..., LambdaFunction]
 ROOT = Path(__file__).parents[2]
+FUNCTIONS = Path(__file__).parent / "functions"
 
 
 def test_an_environment_is_kept_and_loads_the_function_once(make_function: MakeFunction) -> None:
@@ -74,6 +77,50 @@ def test_concurrency_is_limited(make_function: MakeFunction) -> None:
         outcomes = list(threads.map(invoke, range(2)))
     assert "tiny has all its 1 environments busy" in outcomes
     assert not function.invoke({}).is_cold
+
+
+def test_a_function_that_stops_ends_what_serves(make_function: MakeFunction) -> None:
+    """Who waits is told of a failure, an environment that was only coming up is ended too, and no event is taken."""
+    function = make_function(timeout_s=60)
+    function.invoke({})
+    with ThreadPoolExecutor(4) as threads:
+        served = [threads.submit(function.invoke, {"sleep_s": 50}) for _ in range(4)]
+        while function.busy < 4:
+            time.sleep(0.001)
+        began = time.monotonic()
+        function.stop()
+        assert time.monotonic() - began < 10
+        assert (function.busy, function.idle) == (0, ())
+        for each in served:
+            assert isinstance(each.exception(), ThrottledError) or each.result().failure
+    with pytest.raises(ThrottledError, match="takes no more events"):
+        function.invoke({})
+
+
+def test_an_environment_that_nobody_would_end_is_not_started(tmp_path: Path) -> None:
+    """With the guardian gone already, the emulator's process goes at once."""
+    with Guardian() as guardian:
+        pass
+    environments = in_session_of_children()
+    with LambdaFunction(Configuration("tiny", "tiny.handler", FUNCTIONS), tmp_path, guardian) as function:
+        with pytest.raises(EnvironmentStartError, match="all ends"):
+            function.invoke({})
+        assert function.busy == 0
+    assert in_session_of_children() == environments
+
+
+def in_session_of_children() -> set[int]:
+    """Return the sessions that children of this process lead."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {member.session for child in children if (member := process(int(child))) and member.state != "Z"}
+
+
+def test_an_event_over_lambdas_limit_is_refused(make_function: MakeFunction) -> None:
+    """6 MB as JSON, and no environment is troubled."""
+    function = make_function()
+    with pytest.raises(EventTooLargeError, match="6291457 bytes"):
+        function.invoke("x" * (MAX_EVENT_BYTES - 1))
+    assert (function.busy, function.idle) == (0, ())
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a client gets when the function fails: what API Gateway would answer, and never what went wrong inside."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -48,6 +49,29 @@ def test_a_function_at_its_concurrency_is_unavailable(serve_odd: Callable[..., s
     with ThreadPoolExecutor(2) as threads:
         replies = list(threads.map(lambda _: ask(url, does), range(2)))
     assert sorted(replies, key=lambda reply: reply[0]) == [(200, "served"), SERVICE_UNAVAILABLE]
+
+
+def test_a_request_or_an_answer_over_lambdas_limit_is_refused(serve_odd: Callable[..., str]) -> None:
+    """6 MB each way, though API Gateway lets 10 pass; the next request is served."""
+    url = serve_odd(timeout_s=20)
+    assert ask(url, {"padding": "x" * 7_000_000}) == (413, {"message": "Request Entity Too Large"})
+    assert ask(url, {"long": 7_000_000}) == INTERNAL_SERVER_ERROR
+    assert ask(url, {"answer": {"statusCode": 204}}) == (204, "")
+
+
+def test_a_gateway_that_closes_answers_those_who_are_still_connected(
+    make_function: Callable[..., LambdaFunction], serve: Callable[[LambdaFunction, list[Route]], str]
+) -> None:
+    """503 to whom a function is stopped under or asks afterwards, 500 to whom it was serving."""
+    function = make_function(handler="odd.handler", timeout_s=20)
+    url = serve(function, ROUTES)
+    with ThreadPoolExecutor(1) as threads:
+        served = threads.submit(ask, url, {"sleep_s": 15})
+        while not function.busy:
+            time.sleep(0.001)
+        function.stop()
+        assert served.result() in (INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE)
+    assert ask(url, {}) == SERVICE_UNAVAILABLE
 
 
 def test_a_port_that_is_taken_is_named(serve_odd: Callable[..., str]) -> None:
