@@ -14,10 +14,11 @@ from rich.console import Console
 
 from local.binaries import PostgresNotFoundError
 from local.cloudformation import ResourceFailedError
+from local.complaints import complaints_of, went_wrong
 from local.containers import open_to_containers
 from local.environment import EnvironmentStartError, Invocation
 from local.postgres import PostgresStartError
-from local.report import line_of, status_of, table_of
+from local.report import body_of, line_of, status_of, table_of
 from local.rie import EmulatorError
 from local.samples import Sample, samples
 from local.serving import PortTakenError
@@ -75,7 +76,10 @@ class Command:
         with self._console.status("invoking the sample events"):
             results = [(sample, _invoke(stack, sample)) for sample in samples()]
         self._console.print(table_of(results, self._console.width))
-        return all(status_of(invocation) == sample.status for sample, invocation in results)
+        others = [(sample, invocation) for sample, invocation in results if status_of(invocation) != sample.status]
+        for sample, invocation in others:
+            self._complain(sample.name, *(complaints_of(invocation) or [body_of(invocation)]))
+        return not others
 
     def _serve(self, stack: Stack) -> None:
         try:
@@ -91,6 +95,12 @@ class Command:
         """Show a request that was served; the samples have their table."""
         if self._is_serving:
             self._console.print(line_of(name, invocation), highlight=False, soft_wrap=True)
+            if went_wrong(invocation):
+                self._complain(*complaints_of(invocation))
+
+    def _complain(self, *lines: str) -> None:
+        for line in lines:
+            self._console.print(f"  {line}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _invoke(stack: Stack, sample: Sample) -> Invocation:
