@@ -35,7 +35,7 @@ REFUSALS = (
 )
 """What can be wrong with the machine; each says it in a sentence."""
 INTERRUPTED = 130
-WIDTH_OF_A_FILE = 150
+WIDTH_OF_A_FILE = 200
 """Columns where stdout is no terminal."""
 
 

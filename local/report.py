@@ -1,8 +1,9 @@
 """What a person sees of invocations: a table of the samples, a line for each request. Makes none."""
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -12,24 +13,29 @@ from local.environment import Invocation
 from local.metrics import metrics_in
 from local.samples import Sample
 
-WIDE = 140
-"""Columns of a terminal from which on there is room to say what an event shows."""
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table: what it is called, what stands there, and from how wide a terminal on it is shown."""
+
+    name: str
+    cell: Callable[[Sample, Invocation], str | Text]
+    terminal: int = 0
+    justify: Literal["left", "right"] = "left"
+    is_stretched: bool = False
+    """It takes what the others leave, and what does not fit is cut."""
 
 
 def table_of(results: Iterable[tuple[Sample, Invocation]], width: int) -> Table:
     """Return the samples with their answers and what they cost, for a terminal of `width` columns."""
-    table = Table(title="Sample events", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), expand=True)
-    table.add_column("event", no_wrap=True)
-    if width >= WIDE:
-        table.add_column("shows", no_wrap=True)
-    for name in ("answer", "connection", "wait ms", "held ms", "total ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("start", no_wrap=True)
-    table.add_column("body", no_wrap=True, overflow="ellipsis", ratio=1)
-    for sample, invocation in results:
-        shows = [sample.shows] if width >= WIDE else []
-        result = (_status(sample, invocation), *costs(invocation), _start(invocation), Text(body_of(invocation)))
-        table.add_row(sample.name, *shows, *result)
+    columns = [column for column in COLUMNS if column.terminal <= width]
+    table = Table(title="Sample events", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        stretch: dict[str, Any] = {"ratio": 1} if column.is_stretched else {"min_width": len(column.name)}
+        table.add_column(column.name, justify=column.justify, no_wrap=True, overflow="ellipsis", **stretch)
+    table.expand = any(column.is_stretched for column in columns)
+    for result in results:
+        table.add_row(*(column.cell(*result) for column in columns))
     return table
 
 
@@ -89,3 +95,16 @@ def line_of(name: str, invocation: Invocation) -> str:
         f"{name} {status_of(invocation)} in {total} ms ({start} environment {invocation.environment}, "
         f"connection {connection}, wait {wait} ms, held {held} ms)"
     )
+
+
+COLUMNS = (
+    Column("event", lambda sample, _: sample.name),
+    Column("shows", lambda sample, _: sample.shows, 190),
+    Column("answer", _status, 0, "right"),
+    Column("connection", lambda _, invocation: costs(invocation)[0], 0, "right"),
+    Column("wait ms", lambda _, invocation: costs(invocation)[1], 96, "right"),
+    Column("held ms", lambda _, invocation: costs(invocation)[2], 96, "right"),
+    Column("total ms", lambda _, invocation: costs(invocation)[3], 0, "right"),
+    Column("start", lambda _, invocation: _start(invocation)),
+    Column("body", lambda _, invocation: Text(body_of(invocation)), 112, is_stretched=True),
+)
