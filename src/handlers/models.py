@@ -1,9 +1,11 @@
 """What clients send and get, as pydantic models: the source of the validation and of the OpenAPI document."""
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from handlers.refusals import Flaw
 from records import NAME_MAX_LENGTH, Draft, Key, Record
@@ -16,12 +18,21 @@ MAX_PAGE = 100
 """Records that one answer may list."""
 
 
+def _in_digits(value: object) -> object:
+    """Refuse what `int` reads besides digits: `1_0`, `+1`, `01`, `5.0` are no other way to write a number here."""
+    if isinstance(value, str) and not re.fullmatch("0|[1-9][0-9]*", value):
+        raise PydanticCustomError("digits", "must be a whole number, in digits")
+    return value
+
+
 def _small(payload: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()) > MAX_PAYLOAD_BYTES:
         raise ValueError(f"must not be longer than {MAX_PAYLOAD_BYTES} bytes")
     return payload
 
 
+InDigits = BeforeValidator(_in_digits)
+"""A whole number in a path or query."""
 Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX_LENGTH, examples=["kettle"])]
 Payload = Annotated[dict[str, Any], AfterValidator(_small), Field(examples=[{"colour": "red"}])]
 

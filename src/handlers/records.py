@@ -18,7 +18,7 @@ from handlers.documentation import OF_A_BODY, answers
 from handlers.environment import database, entry_point, logger
 from handlers.http import Api, allow_only
 from handlers.idempotency import IdempotencyKey, run_once
-from handlers.models import MAX_PAGE, CreatedRecords, NewRecord, NewRecords, RecordList
+from handlers.models import MAX_PAGE, CreatedRecords, InDigits, NewRecord, NewRecords, RecordList
 from handlers.refusals import Flaw, RefusedError, malformed
 from records import NAME_MAX_LENGTH, Key, Record
 
@@ -28,7 +28,7 @@ VERSION_MAX = 2**31 - 1
 OF_DELETING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
 OF_REPLACING = (*OF_DELETING, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_REQUIRED)
 
-RecordId = Annotated[int, Path(ge=1, le=BIGINT_MAX)]
+RecordId = Annotated[int, InDigits, Path(ge=1, le=BIGINT_MAX)]
 ETAG = r'^"([1-9][0-9]{0,9})"$'
 IfMatch = Annotated[
     str | None,
@@ -60,7 +60,7 @@ def create_many(new: NewRecords, key: IdempotencyKey = None) -> Response[Created
 
 @router.get("/records", responses=answers(HTTPStatus.OK, RecordList, HTTPStatus.BAD_REQUEST))
 def list_records(
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    limit: Annotated[int, InDigits, Query(ge=1, le=MAX_PAGE)] = 50,
     name_prefix: Annotated[str, Query(max_length=NAME_MAX_LENGTH)] = "",
     cursor: Annotated[str | None, Query(max_length=cursors.MAX_LENGTH)] = None,
 ) -> RecordList:

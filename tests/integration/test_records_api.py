@@ -163,11 +163,19 @@ def test_a_deleted_record_is_gone(call: Call) -> None:
     assert call("GET", "/records/1").status == 404
 
 
-def test_numbers_and_texts_come_back_as_they_were_sent(call: Call) -> None:
-    """Also where JSON's usual readers stumble."""
+def test_whole_numbers_and_texts_come_back_as_they_were_sent(call: Call) -> None:
+    """Also where JSON's usual readers stumble; of fractions, those that a double has."""
     payload = {"int": 2**80, "negative": -(2**63), "float": 0.1, "text": "é\u2028😀\x01", "": None}
     assert create(call, "values", **payload).body["payload"] == payload
     assert call("GET", "/records/1").body["payload"] == payload
+
+
+def test_a_fraction_is_the_nearest_that_a_double_can_be(call: Call) -> None:
+    """As RFC 8259, 6, tells whoever sends one to expect; whole numbers keep every digit."""
+    body = '{"name": "values", "payload": {"fraction": 12345678901234567.25, "tiny": 1e-400}}'
+    created = call("POST", "/records", body)
+    assert created.body["payload"] == {"fraction": float("12345678901234567.25"), "tiny": 0.0}
+    assert call("GET", "/records/1").body == created.body
 
 
 def test_a_number_that_is_written_otherwise_is_the_same_number(call: Call) -> None:
