@@ -30,7 +30,6 @@ INVOCATIONS_PATH = "/2015-03-31/functions/function/invocations"
 START_TIMEOUT_S = 10
 INIT_TIMEOUT_S = 10
 """Seconds that Lambda gives to the start of an environment, and that an answer may therefore take longer."""
-
 SHUTDOWN_S = 0.5
 """Seconds between SIGTERM and SIGKILL for a function with an internal extension."""
 
@@ -209,12 +208,8 @@ class ExecutionEnvironment:
         give_up_at = time.monotonic() + SHUTDOWN_S
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
-        while self._groups and self._is_running() and time.monotonic() < give_up_at:
+        while self._groups and self.runtime_states() and time.monotonic() < give_up_at:
             time.sleep(0.005)
-
-    def _is_running(self) -> bool:
-        """Say whether the function has not ended yet."""
-        return bool(self.runtime_states() - {"Z"})
 
 
 def outcome(answer: tuple[int, bytes] | None) -> tuple[Any, str | None, bool]:
