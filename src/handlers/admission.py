@@ -19,13 +19,24 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 50
 """Objects and arrays inside each other in a body."""
 
+PARTS = {
+    "queryStringParameters": "query",
+    "multiValueQueryStringParameters": "query",
+    "rawPath": "path",
+    "path": "path",
+}
+"""What an event has besides headers and body, by what the models call it."""
+
 Path = tuple[str, ...]
 
 
 def admitted(event: dict[str, Any]) -> dict[str, Any]:
     """Return the event with its body as text; raise RefusedError where it cannot be served."""
-    for part in ("queryStringParameters", "multiValueQueryStringParameters", "headers", "rawPath", "path"):
-        refuse_unstorable(event.get(part), (part,))
+    for part, name in PARTS.items():
+        refuse_unstorable(event.get(part), (name,))
+    for part in ("headers", "multiValueHeaders"):
+        lowered = {name.lower(): value for name, value in (event.get(part) or {}).items()}
+        refuse_unstorable(lowered, ("header",))
     body = event.get("body")
     if not body:
         return event

@@ -47,11 +47,11 @@ class Api:
         except Exception as error:  # noqa: BLE001 - the outermost edge: an API answers
             return _outside_resolver(self._problem(error))
 
-    def _resolver(self, event: dict[str, Any]) -> ApiGatewayResolver:
+    def _resolver(self, event: object) -> ApiGatewayResolver:
         """Return the resolver for this form of event; REST's is built when the first of its kind comes."""
-        if event.get("version") == "2.0" and "rawPath" in event:
+        if isinstance(event, dict) and event.get("version") == "2.0" and "rawPath" in event:
             return self._http_v2
-        if "httpMethod" in event and "path" in event:
+        if isinstance(event, dict) and "httpMethod" in event and "path" in event:
             return self._rest_v1
         raise malformed("event", "is neither of an HTTP API (payload 2.0) nor of a REST API (payload 1.0)")
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 _XRAY = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24});.*?Parent=([0-9a-f]{16})(?:;.*?Sampled=([01]))?")
 
 
-def route_of(event: Mapping[str, Any]) -> str | None:
+def route_of(event: object) -> str | None:
     """Return the route by which API Gateway sent the event, never the path that a client chose; None for others."""
+    if not isinstance(event, Mapping):
+        return None
     if "routeKey" in event:
         return str(event["routeKey"])
     return f"{event['httpMethod']} {event['resource']}" if {"httpMethod", "resource"} <= event.keys() else None

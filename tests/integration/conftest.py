@@ -69,6 +69,23 @@ def v2_event(method: str, path: str, body: Any = None, query: dict[str, str] | N
     }
 
 
+def v1_event(method: str, path: str, body: Any = None, query: dict[str, str] | None = None, **headers: str) -> Any:  # noqa: ANN401 - JSON
+    """Make a REST API event for the same request."""
+    given = {"Content-Type": "application/json", **{k.replace("_", "-").title(): v for k, v in headers.items()}}
+    return {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": given,
+        "multiValueHeaders": {name: [value] for name, value in given.items()},
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": query and {name: [value] for name, value in query.items()},
+        "requestContext": {"httpMethod": method, "path": f"/prod{path}", "stage": "prod", "resourcePath": path},
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch, connection_mode: Mode) -> Iterator[Callable[..., ModuleType]]:
     """Import a function's module as a new execution environment does, with these variables."""

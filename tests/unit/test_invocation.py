@@ -1,7 +1,5 @@
 """What an invocation is called, as tables."""
 
-from typing import Any
-
 import pytest
 
 from handlers.invocation import route_of, tags, traceparent
@@ -21,9 +19,12 @@ SAME = "00-58406520a006649127e371903a2de979-4c721bf33e3caf8f"
         ({"version": "2.0", "rawPath": "/records/7"}, None),
         ({"detail-type": "Scheduled Event", "detail": {}}, None),
         ({}, None),
+        ([{"routeKey": "x"}], None),
+        ("routeKey", None),
+        (None, None),
     ],
 )
-def test_the_route_is_the_templates_and_never_the_clients_path(event: dict[str, Any], route: str | None) -> None:
+def test_the_route_is_the_templates_and_never_the_clients_path(event: object, route: str | None) -> None:
     """Few values, whatever is asked for."""
     assert route_of(event) == route
 
