@@ -32,7 +32,6 @@ INIT_TIMEOUT_S = 10
 """Seconds that Lambda gives to the start of an environment, and that an answer may therefore take longer."""
 SHUTDOWN_S = 0.5
 """Seconds between SIGTERM and SIGKILL for a function with an internal extension."""
-
 _numbers = itertools.count(1)
 
 

@@ -19,6 +19,7 @@ from local.guardian import Guardian
 from local.serving import Server
 from local.stack import Stack, running, with_variables
 from local.template import Route
+from tests.e2e.command import Running
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
@@ -123,3 +124,19 @@ def call(stack: Stack, connect: Callable[[str], Client]) -> Client:
 def stack_port(stack: Stack) -> int:
     """A port that is taken."""
     return int(stack.url.rpartition(":")[2])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+    folder = tmp_path / "t"
+    folder.mkdir()
+
+    def start(*arguments: str, **options: Any) -> Running:  # noqa: ANN401 - variables, and a command before
+        started.append(Running(folder, *arguments, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.communicate()

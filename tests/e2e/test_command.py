@@ -2,102 +2,33 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 
+from local.binaries import as_ordinary_user, bundled
 from local.postgres import free_port
-
-ROOT = Path(__file__).parents[2]
-
-
-class Running:
-    """`python -m local` with a folder for temporary files of its own, which tells what it has left."""
-
-    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "local", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": "", **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def output(self) -> tuple[str, str]:
-        return self.process.communicate(timeout=100)
-
-    def wait_until_serving(self, url: str) -> None:
-        give_up_at = time.monotonic() + 90
-        while time.monotonic() < give_up_at and self.process.poll() is None:
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=30).close()  # noqa: S310 - our own
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        pytest.fail(f"not serving: {self.output()}")
-
-    def wait_until_it_says(self, what: str) -> None:
-        assert self.process.stdout
-        while what not in (line := self.process.stdout.readline()):
-            assert line, f"ended: {self.output()}"
-
-    def left(self) -> list[str]:
-        """Return what still runs or lies in the folder; waits for what is just ending."""
-        give_up_at = time.monotonic() + 30
-        while (found := self._left()) and time.monotonic() < give_up_at:
-            time.sleep(0.05)
-        return found
-
-    def _left(self) -> list[str]:
-        return [path.name for path in self.folder.iterdir()] + [*_using(self.folder)]
-
-
-def _using(folder: Path) -> Iterator[str]:
-    """Yield the command lines of processes that have the folder in their arguments or among their open files."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (entry / "cmdline").read_bytes().decode(errors="replace")
-            names = [command, *(str(file.readlink()) for file in (entry / "fd").iterdir())]
-        except OSError:
-            continue
-        if any(str(folder) in name for name in names) and int(entry.name) != os.getpid():
-            yield command.replace("\0", " ")
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    started: list[Running] = []
-    folder = tmp_path / "t"
-    folder.mkdir()
-
-    def start(*arguments: str, **variables: str) -> Running:
-        started.append(Running(folder, *arguments, **variables))
-        return started[-1]
-
-    yield start
-    for running in started:
-        running.process.kill()
-        running.process.communicate()
-
+from tests.e2e.command import Running
 
 Run = Callable[..., Running]
 
 
-def test_once_shows_every_sample_and_leaves_nothing(run: Run) -> None:
+def wheels() -> str:
+    """Return where the wheel has PostgreSQL."""
+    return str(next(path for path in bundled() if (path / "initdb").exists()))
+
+
+@pytest.mark.parametrize("is_newcomers", [False, True], ids=["as it is", "ordinary user, PostgreSQL from the wheel"])
+def test_once_shows_every_sample_and_leaves_nothing(run: Run, is_newcomers: bool) -> None:  # noqa: FBT001 - a parameter
     """The table has the answers with what they cost; the exit status says that all were as they should be."""
-    running = run("--once", "--port", "0")
+    others = {"before": as_ordinary_user(), "PG_BIN": wheels()} if is_newcomers else {}
+    running = run("--once", "--port", "0", **others)
     shown, errors = running.output()
     assert (running.process.returncode, errors) == (0, "")
     assert "records/create" in shown

@@ -1,0 +1,70 @@
+"""`python -m local` as a process of its own, and what it has left."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Running:
+    """`python -m local` with a folder for temporary files of its own, which tells what it has left."""
+
+    def __init__(self, folder: Path, *arguments: str, before: tuple[str, ...] = (), **variables: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [*before, sys.executable, "-m", "local", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": "", **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def output(self) -> tuple[str, str]:
+        return self.process.communicate(timeout=100)
+
+    def wait_until_serving(self, url: str) -> None:
+        give_up_at = time.monotonic() + 90
+        while time.monotonic() < give_up_at and self.process.poll() is None:
+            try:
+                urllib.request.urlopen(f"{url}/health", timeout=30).close()  # noqa: S310 - our own
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail(f"not serving: {self.output()}")
+
+    def wait_until_it_says(self, what: str) -> None:
+        assert self.process.stdout
+        while what not in (line := self.process.stdout.readline()):
+            assert line, f"ended: {self.output()}"
+
+    def left(self) -> list[str]:
+        """Return what still runs or lies in the folder; waits for what is just ending."""
+        give_up_at = time.monotonic() + 30
+        while (found := self._left()) and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+        return found
+
+    def _left(self) -> list[str]:
+        return [path.name for path in self.folder.iterdir()] + [*_using(self.folder)]
+
+
+def _using(folder: Path) -> Iterator[str]:
+    """Yield the command lines of processes that have the folder in their arguments or among their open files."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            names = [command, *(str(file.readlink()) for file in (entry / "fd").iterdir())]
+        except OSError:
+            continue
+        if any(str(folder) in name for name in names) and int(entry.name) != os.getpid():
+            yield command.replace("\0", " ")
