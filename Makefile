@@ -11,7 +11,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz bench-flights bench-speed bench-coldstart bench-dashboard bench-fleet format tables lock clean
+.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz budget doctor bench-flights bench-speed bench-coldstart bench-dashboard bench-fleet format tables lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'

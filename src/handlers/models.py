@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from handlers.admission import MAX_DEPTH
 from handlers.refusals import Flaw
 from records import NAME_MAX_LENGTH, Draft, Key, Record
 
@@ -34,7 +35,14 @@ def _small(payload: dict[str, Any]) -> dict[str, Any]:
 InDigits = BeforeValidator(_in_digits)
 """A whole number in a path or query."""
 Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX_LENGTH, examples=["kettle"])]
-Payload = Annotated[dict[str, Any], AfterValidator(_small), Field(examples=[{"colour": "red"}])]
+Payload = Annotated[
+    dict[str, Any],
+    AfterValidator(_small),
+    Field(
+        examples=[{"colour": "red"}],
+        description=f"At most {MAX_PAYLOAD_BYTES} bytes as compact JSON, with the body around it {MAX_DEPTH} deep.",
+    ),
+]
 
 
 class NewRecord(BaseModel):

@@ -2,7 +2,10 @@
 
 import re
 
+from handlers.admission import MAX_BODY_BYTES, MAX_DEPTH
+from handlers.models import MAX_AT_ONCE, MAX_PAGE, MAX_PAYLOAD_BYTES, NewRecord
 from local.tables import rendered
+from records import NAME_MAX_LENGTH
 from tests.contract.stack import ROOT, routes, template
 
 README = (ROOT / "README.md").read_text()
@@ -33,6 +36,24 @@ def test_the_routes_table_names_every_route() -> None:
     """No route is there that the README does not explain, and none is explained that is not there."""
     explained = re.findall(r"^\| `([A-Z]+ [^`?]+)", _section("The API"), re.MULTILINE)
     assert sorted(explained) == sorted(routes())
+
+
+def test_the_limits_that_a_client_meets_are_the_codes() -> None:
+    """What the README allows is let in, and no more."""
+    kib, mib = 1024, 1024 * 1024
+    said = (
+        f"A name has 1 to {NAME_MAX_LENGTH} characters, a payload {MAX_PAYLOAD_BYTES // kib} KiB, a body "
+        f"{MAX_BODY_BYTES // mib} MiB and a depth of {MAX_DEPTH}, a page 1 to {MAX_PAGE} records."
+    )
+    assert said in " ".join(_section("The API").split())
+    assert f"up to {MAX_AT_ONCE} in one transaction" in _section("The API")
+
+
+def test_the_document_says_the_limits_that_no_type_has() -> None:
+    """A payload's size and depth are in the schema's words."""
+    words = NewRecord.model_json_schema()["properties"]["payload"]["description"]
+    assert f"{MAX_PAYLOAD_BYTES} bytes" in words
+    assert f"{MAX_DEPTH} deep" in words
 
 
 def test_the_layout_names_what_is_there() -> None:
