@@ -35,6 +35,7 @@ REFUSALS = (
 )
 """What can be wrong with the machine; each says it in a sentence."""
 INTERRUPTED = 130
+MAX_PORT = 65535
 WIDTH_OF_A_FILE = 200
 """Columns where stdout is no terminal."""
 
@@ -107,6 +108,13 @@ def _invoke(stack: Stack, sample: Sample) -> Invocation:
     return stack.function_of(sample.module).invoke(sample.event)
 
 
+def _port(text: str) -> int:
+    """Return a port's number; 0 is any that is free."""
+    if not text.isdecimal() or int(text) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {MAX_PORT}, not {text!r}")
+    return int(text)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
@@ -115,8 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the sample events")
-    port = int(os.environ.get("PORT", "3000"))
-    parser.add_argument("--port", type=int, default=port, help="where the gateway listens (PORT, 3000)")
+    port = os.environ.get("PORT", "3000")
+    parser.add_argument("--port", type=_port, default=port, help="where the gateway listens (PORT, 3000)")
     parser.add_argument("--bridge", metavar="ADDRESS", help="let sam local's containers in by this address of Docker's")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)

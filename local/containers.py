@@ -22,10 +22,13 @@ def variables_for(stack: Stack) -> dict[str, str]:
 def open_to_containers(stack: Stack, environment: Path, bridge: str | None) -> Iterator[None]:
     """Write the file for `sam local --env-vars`; let those in who come by the address of Docker's bridge, if given."""
     ports = (stack.server.port, stack.secrets_manager.port) if bridge else ()
+    environment = environment.absolute()
     environment.parent.mkdir(parents=True, exist_ok=True)
+    stack.guardian.file(environment)
     environment.touch(mode=0o600)
     environment.write_text(json.dumps({"Parameters": variables_for(stack)}, indent=2), encoding="utf-8")
     with ExitStack() as opened:
+        opened.callback(stack.guardian.forget_file, environment)
         opened.callback(environment.unlink, missing_ok=True)
         for port in ports:
             opened.enter_context(Relay(str(bridge), port))

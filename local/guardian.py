@@ -56,6 +56,14 @@ class Guardian:
         """Remove this folder in the end."""
         self._say("+folder", path)
 
+    def file(self, path: Path) -> None:
+        """Remove this file in the end."""
+        self._say("+file", path)
+
+    def forget_file(self, path: Path) -> None:
+        """Leave a file alone that is gone: the next one of its name is another's."""
+        self._say("-file", path)
+
     def cluster(self, path: Path) -> None:
         """Stop the PostgreSQL server of this data directory in the end."""
         self._say("+cluster", path)
@@ -91,6 +99,8 @@ def clear_up(kind: str, which: str) -> None:
         kill_session(int(which))
     elif kind == "cluster":
         stop_cluster(Path(which))
+    elif kind == "file":
+        Path(which).unlink(missing_ok=True)
     else:
         remove(Path(which))
 

@@ -52,10 +52,10 @@ def _headers(request: Request) -> dict[str, str]:
     """Return the headers in lower case, those that come several times joined, and what API Gateway adds."""
     given = {name.lower(): ",".join(request.headers.getlist(name)) for name in request.headers.keys()}  # noqa: SIM118 - a multi-dict iterates over pairs
     given.pop("cookie", None)
-    host, _, port = request.host.partition(":")
+    _, _, port = request.host.partition(":")
     return {
         **given,
-        "host": request.host or host,
+        "host": request.host,
         "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}",
         "x-forwarded-for": request.remote_addr or "",
         "x-forwarded-port": port or "80",

@@ -59,6 +59,7 @@ class Stack:
     gateway: Server
     variables: dict[str, str] = field(repr=False)
     """What the functions' environments have besides the template's variables."""
+    guardian: Guardian = field(repr=False)
 
     @property
     def url(self) -> str:
@@ -106,6 +107,7 @@ def running(
             functions=functions,
             gateway=stack.enter_context(Server(gateway, port)),
             variables=variables,
+            guardian=guardian,
         )
 
 

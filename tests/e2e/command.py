@@ -4,11 +4,8 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,17 +27,6 @@ class Running:
 
     def output(self) -> tuple[str, str]:
         return self.process.communicate(timeout=100)
-
-    def wait_until_serving(self, url: str) -> None:
-        give_up_at = time.monotonic() + 90
-        while time.monotonic() < give_up_at and self.process.poll() is None:
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=30).close()  # noqa: S310 - our own
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        pytest.fail(f"not serving: {self.output()}")
 
     def wait_until_it_says(self, what: str) -> None:
         assert self.process.stdout

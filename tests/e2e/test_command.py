@@ -14,7 +14,9 @@ import pytest
 
 from local.binaries import as_ordinary_user, bundled
 from local.postgres import free_port
-from tests.e2e.command import Running
+from tests.e2e.command import ROOT, Running
+
+SAM_ENVIRONMENT = ROOT / ".cache" / "sam-env.json"
 
 Run = Callable[..., Running]
 
@@ -40,13 +42,14 @@ def test_once_shows_every_sample_and_leaves_nothing(run: Run, is_newcomers: bool
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_when_it_is_ended(run: Run, how: signal.Signals) -> None:
     """By Ctrl-C, and in a way that leaves no time for anything."""
-    port = free_port()
-    running = run("--port", str(port))
-    running.wait_until_serving(f"http://127.0.0.1:{port}")
+    running = run("--port", "0")
+    running.wait_until_it_says("Ctrl-C ends everything")
+    assert SAM_ENVIRONMENT.exists()
     running.process.send_signal(how)
     _, errors = running.output()
     assert (running.process.returncode, errors) == (-how if how == signal.SIGKILL else 0, "")
     assert running.left() == []
+    assert not SAM_ENVIRONMENT.exists(), "it names servers that are gone"
 
 
 @pytest.mark.parametrize("requests", [2, 20])
@@ -98,6 +101,15 @@ def test_a_machine_that_will_not_do_is_told_in_one_line(run: Run, tmp_path: Path
     assert errors.startswith("error: no PostgreSQL found: set PG_BIN")
     assert errors.count("\n") == 1
     assert running.left() == []
+
+
+@pytest.mark.parametrize("port", ["abc", "70000", "-1", ""])
+def test_a_port_that_is_none_is_told_at_once(run: Run, port: str) -> None:
+    """By the option or the variable, in a sentence."""
+    running = run(PORT=port)
+    shown, errors = running.output()
+    assert (running.process.returncode, shown) == (2, "")
+    assert f"a port is a number from 0 to 65535, not {port!r}" in errors
 
 
 def test_a_port_that_is_taken_is_told_at_once(run: Run, stack_port: int) -> None:
