@@ -42,7 +42,8 @@ def entry_point(handler: Handler, rehearsals: Iterable[Work] = ()) -> Handler:
     INIT compiles the statements of `rehearsals`: it has the whole processor, an invocation its share.
 
     Lambda itself traces it (`Tracing: Active`), and the logger says the trace's id: X-Ray's SDK would add one
-    subsegment around the handler, for fifty modules at each cold start.
+    subsegment around the handler, for fifty modules at each cold start. Who wants subsegments adds `aws-xray-sdk` to
+    the dependencies, `tracer = Tracer(service=SERVICE)` above, and here `tracer.capture_lambda_handler(logged)`.
     """
 
     @wraps(handler)
