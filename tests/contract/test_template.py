@@ -233,3 +233,10 @@ def _resolved(value: Any, defaults: dict[str, Any]) -> Any:  # noqa: ANN401 - YA
     if isinstance(value, dict):
         return defaults[value["Ref"]] if "Ref" in value else value["Fn::If"][1]
     return value
+
+
+def test_sam_local_can_tell_which_layers_there_are() -> None:
+    """It resolves both branches of a condition, and stops where one is AWS::NoValue."""
+    layers = template()["Globals"]["Function"]["Layers"]
+    assert "AWS::NoValue" not in json.dumps(layers)
+    assert layers["Fn::If"][2] == []
