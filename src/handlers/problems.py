@@ -31,6 +31,12 @@ MAX_FLAWS = 20
 MAX_TEXT_LENGTH = 200
 """Characters of a flaw's field and of its reason: a field's name may be as long as the body."""
 
+TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
+"""RFC 9110's names, as Python 3.13 has them: older Pythons have HTTP's older ones."""
+
 STATUS_BY_TYPE: dict[type[Exception], HTTPStatus] = {
     NoRouteError: HTTPStatus.NOT_FOUND,
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -62,7 +68,7 @@ class Problem:
 
     def body(self) -> str:
         """Return the problem details as JSON."""
-        content: dict[str, Any] = {"title": self.status.phrase, "status": self.status}
+        content: dict[str, Any] = {"title": TITLES.get(self.status, self.status.phrase), "status": self.status}
         if self.detail:
             content["detail"] = self.detail
         if self.flaws:

@@ -2,13 +2,14 @@
 
 import inspect
 import json
+from http import HTTPStatus
 
 import pytest
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
 
 import db
 from handlers.problems import problem_for, record_of
-from handlers.refusals import malformed, unacceptable
+from handlers.refusals import Flaw, RefusedError, malformed, unacceptable
 from records import DuplicateNameError, KeyReusedError, NotAllowedError, NotFoundError, StaleVersionError
 
 UNAVAILABLE = [kind for _, kind in inspect.getmembers(db, inspect.isclass) if issubclass(kind, db.UnavailableError)]
@@ -43,6 +44,15 @@ def test_each_error_has_its_status(error: Exception, status: int) -> None:
 def test_what_the_records_refuse_has_a_field(error: Exception, field: str) -> None:
     """As every other 422."""
     assert json.loads(problem_for(error, "id").body())["errors"] == [{"field": field, "reason": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "title"), [(413, "Content Too Large"), (422, "Unprocessable Content"), (409, "Conflict")]
+)
+def test_a_title_is_the_same_under_each_python(status: int, title: str) -> None:
+    """RFC 9110's, which the runtime's Python has."""
+    problem = problem_for(RefusedError(HTTPStatus(status), Flaw("body", "x")), "id")
+    assert json.loads(problem.body())["title"] == title
 
 
 def test_a_field_as_long_as_the_body_is_shortened() -> None:
