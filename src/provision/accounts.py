@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from db import Database, DatabaseSettings, Deadline, FixedCredentials, Login, SaturatedError, SlotwiseError
 from db.credentials.api import ApiSource
+from db.credentials.calls import Calls
 from db.credentials.secret import login_in
 from db.credentials.stages import Stage
 from db.protocol.scram import verifier
@@ -41,8 +42,8 @@ class Applicant:
         """Return the login that the secret has at `stage`; None where it has none, or there is no secret."""
         if self._secret is None:
             return None
-        within_s = self._deadline.require(f"read secret {self._secret.secret_id}")
-        answer = self._secret.fetch(stage, within_s)
+        self._deadline.require(f"read secret {self._secret.secret_id}")
+        answer = self._secret.fetch(stage, self._deadline, Calls())
         return login_in(self._secret.secret_id, answer, self._settings.overrides()) if answer else None
 
     def account(self) -> Account:

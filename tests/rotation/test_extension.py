@@ -1,12 +1,15 @@
 """The secret through the extension beside the function: no SDK while it serves, no stale answer after a rotation."""
 
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from db import Database, DatabaseSettings, Tls
+from db import Database, DatabaseSettings, SecretError, Tls
 from tests.rotation.conftest import Application, cold_start, who
 from tests.rotation.extension import Extension
+from tests.rotation.trouble import TROUBLES
 
 
 @pytest.fixture
@@ -62,6 +65,34 @@ def test_the_api_serves_where_the_extension_does_not(
         monkeypatch.setattr(extension, "_secret", lambda *_: "<html>")
     assert who(environment(application)) == application.user
     assert application.reads() == 1
+
+
+@pytest.fixture
+def silent(extension: Extension, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In the extension's place somebody who accepts, and says nothing."""
+    assert extension.asked == []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(listener.getsockname()[1]))
+        yield
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_silent_extension_leaves_the_api_its_time(application: Application) -> None:
+    """Half of what is left, a second at most."""
+    database = environment(application)
+    with database.invocation(2_500):
+        assert who(database) == application.user
+
+
+@pytest.mark.usefixtures("silent")
+def test_a_silent_extension_and_a_silent_api_end_together_within_the_deadline(application: Application) -> None:
+    """The time that one has taken the other has not got."""
+    database = environment(application)
+    began = time.monotonic()
+    with application.manager.instead(TROUBLES["stalls"]), database.invocation(2_500):  # noqa: SIM117 - one after the other
+        with pytest.raises(SecretError, match=application.secret_id):
+            who(database)
+    assert time.monotonic() - began < 2.5 + 0.5
 
 
 def test_outside_of_lambda_nobody_is_asked(

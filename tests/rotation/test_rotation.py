@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from db import Database, LoginRefusedError
-from db.credentials.stages import CALLS_A_MINUTE
+from db.credentials.calls import CALLS_A_MINUTE
 from tests.rotation.conftest import Application, who
 from tests.rotation.rotation import set_password
 

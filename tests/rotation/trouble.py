@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 JUNK_SECRET = "junk-that-must-not-be-seen"
 
@@ -25,6 +25,27 @@ class Answering:
         return [self._body]
 
 
+class Trickling:
+    """Begins to answer at once, and goes on by a byte now and then: no step of it takes long."""
+
+    def __call__(self, _environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "100")])
+        for _ in range(100):
+            yield b" "
+            time.sleep(0.2)
+
+
+class Delayed:
+    """Answers as `application` does, after `delay_s` seconds."""
+
+    def __init__(self, application: "WSGIApplication", delay_s: float) -> None:
+        self._application, self._delay_s = application, delay_s
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        time.sleep(self._delay_s)
+        return self._application(environ, start_response)
+
+
 def error(status: str, code: str) -> Answering:
     """Answer as AWS does to what it refuses."""
     return Answering(status, json.dumps({"__type": code, "message": "the service's own words"}))
@@ -35,7 +56,7 @@ def secret(text: str) -> Answering:
     return Answering("200 OK", json.dumps({"VersionId": "v9", "VersionStages": [], "SecretString": text}))
 
 
-TROUBLES = {
+TROUBLES: "dict[str, WSGIApplication]" = {
     "throttled": error("400 Bad Request", "ThrottlingException"),
     "forbidden": error("400 Bad Request", "AccessDeniedException"),
     "missing": error("400 Bad Request", "ResourceNotFoundException"),
@@ -43,6 +64,8 @@ TROUBLES = {
     "broken": error("500 Internal Server Error", "InternalServiceError"),
     "gone": Answering("503 Service Unavailable", "<html>no upstream</html>"),
     "slow": Answering("200 OK", "{}", delay_s=2.5),
+    "stalls": Answering("200 OK", "{}", delay_s=20),
+    "trickle": Trickling(),
     "not JSON": Answering("200 OK", JUNK_SECRET),
     "no secret": Answering(
         "200 OK", json.dumps({"VersionId": "v9", "SecretBinary": b64encode(JUNK_SECRET.encode()).decode()})

@@ -1,16 +1,22 @@
 """The login from a secret, over a Secrets Manager that the test plays."""
 
 import json
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from threading import Event
 from typing import Any
 
 import pytest
 
 from db import Deadline, DeadlineExceededError, Login, Secret, SecretCredentials, SecretError
-from db.credentials.secret import login_in
+from db.credentials.calls import CALLS_A_MINUTE, Calls
+from db.credentials.secret import REFRESH_TIMEOUT_S, login_in
 from db.credentials.sources import Answer
-from db.credentials.stages import CALLS_A_MINUTE, RETRY_S, Stage
+from db.credentials.stages import RETRY_S, Stage
 from db.deadline import UNBOUNDED
 
 PASSWORD = "pw-that-must-not-be-seen"
@@ -27,10 +33,14 @@ class Played:
     def __init__(self, **stages: Answer | SecretError) -> None:
         self.stages: dict[str, Answer | SecretError] = stages
         self.asked: list[tuple[Stage, bool]] = []
+        self.had_s: list[float] = []
+        """For how long each question might take."""
 
-    def fetch(self, stage: Stage, within_s: float, *, fresh: bool) -> Answer | None:
-        assert within_s > 0
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:
+        assert deadline.remaining_s() > 0
+        assert calls.take()
         self.asked.append((stage, fresh))
+        self.had_s.append(deadline.remaining_s())
         if isinstance(answer := self.stages.get(stage.name), SecretError):
             raise answer
         return answer
@@ -53,13 +63,17 @@ def credentials(source: Played, time: Time | None = None, **options: Any) -> Sec
 
 
 def versions(of: SecretCredentials, accept: str | None = None) -> list[str | None]:
-    """Log in as a server that accepts version `accept` only; return what was tried."""
+    """Log in as a server that accepts version `accept` only; return what was tried before there was nothing else."""
     tried: list[str | None] = []
-    for login in of.logins(UNBOUNDED):
-        tried.append(login.version)
-        if login.version == accept:
-            of.accepted(login)
-            break
+    try:
+        for login in of.logins(UNBOUNDED):
+            tried.append(login.version)
+            if login.version == accept:
+                of.accepted(login)
+                break
+    except SecretError:
+        if not tried:
+            raise
     return tried
 
 
@@ -99,7 +113,7 @@ def test_alternating_users_change_the_user_name() -> None:
     who = credentials(source)
     assert [login.user for login in who.logins(UNBOUNDED)] == ["app_v1"]
     source.stages["CURRENT"] = version("v2", username="app_clone")
-    assert [login.user for login in who.logins(UNBOUNDED)][-1] == "app_clone"
+    assert [login.user for login in islice(who.logins(UNBOUNDED), 2)] == ["app_v1", "app_clone"]
 
 
 def test_a_lagging_replica_is_served_with_the_previous_version_and_then_the_current() -> None:
@@ -187,6 +201,101 @@ def test_a_connection_expires_with_its_version_or_its_age() -> None:
     assert who.has_expired("v0")
     time.now += 3600
     assert who.has_expired("v1")
+
+
+def test_a_refresh_has_a_moment_where_an_older_version_serves() -> None:
+    """A Secrets Manager that answers nobody costs an invocation two seconds, and a cold start what it has."""
+    time, source = Time(), Played(CURRENT=version("v1"))
+    who = credentials(source, time)
+    versions(who, "v1")
+    time.now += 3600
+    next(iter(who.logins(Deadline.after(30))))
+    first, second = source.had_s
+    assert first > REFRESH_TIMEOUT_S
+    assert second <= REFRESH_TIMEOUT_S
+
+
+def test_a_version_that_others_have_let_go_of_serves_again_once_it_is_accepted() -> None:
+    """One thread logs in with the old version while another finds the new one."""
+    source = Played(CURRENT=version("v1"))
+    who = credentials(source)
+    (login,) = islice(who.logins(UNBOUNDED), 1)
+    for name in ("v2", "v3"):
+        source.stages = {"CURRENT": version(name)}
+        versions(who, name)
+    who.accepted(login)
+    assert versions(who, "v1") == ["v1"]
+
+
+class Slow(Played):
+    """Answers when the test says so."""
+
+    def __init__(self, **stages: Answer | SecretError) -> None:
+        super().__init__(**stages)
+        self.is_asked, self.may_answer = Event(), Event()
+
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:
+        self.is_asked.set()
+        assert self.may_answer.wait(20)
+        return super().fetch(stage, deadline, calls, fresh=fresh)
+
+
+@contextmanager
+def asking(who: SecretCredentials, source: Slow) -> Iterator[Future[list[str | None]]]:
+    """Let another thread ask, which has no answer yet."""
+    with ThreadPoolExecutor(1) as executor:
+        first = executor.submit(versions, who)
+        try:
+            assert source.is_asked.wait(20)
+            yield first
+        finally:
+            source.may_answer.set()
+
+
+def test_who_waits_for_anothers_answer_waits_no_longer_than_he_may() -> None:
+    """The deadline is his own."""
+    source = Slow(CURRENT=version("v1"))
+    who = credentials(source)
+    with asking(who, source):
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceededError, match="app/db"):
+            next(iter(who.logins(Deadline.after(0.2))))
+        assert time.monotonic() - began < 1.2
+
+
+def test_who_waits_for_anothers_answer_does_not_ask_again() -> None:
+    """Two threads that begin at the same time cost one call."""
+    source = Slow(CURRENT=version("v1"))
+    who = credentials(source)
+    with asking(who, source), ThreadPoolExecutor(1) as executor:
+        second = executor.submit(lambda: next(iter(who.logins(Deadline.after(20)))))
+        source.may_answer.set()
+        assert second.result().version == "v1"
+    assert source.asked.count((Stage.CURRENT, False)) == 1
+
+
+def test_frozen_time_makes_a_secret_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that was frozen for an hour looks at the secret again."""
+    frozen, source = Time(), Played(CURRENT=version("v1"))
+    monkeypatch.setattr("db.credentials.secret.FrozenTimeClock", lambda: frozen)
+    who = SecretCredentials("app/db", source, {}, max_age_s=3600)
+    versions(who, "v1")
+    frozen.now += 3600
+    versions(who, "v1")
+    assert len(source.asked) == 2
+
+
+def test_a_fleet_does_not_ask_all_at_once() -> None:
+    """Of many environments that began together some look again at nine tenths of the secret's age, and some do not."""
+    time = Time()
+    sources = [Played(CURRENT=version("v1")) for _ in range(64)]
+    fleet = [credentials(source, time) for source in sources]
+    for who in fleet:
+        versions(who, "v1")
+    time.now += 3600 * 0.9
+    for who in fleet:
+        versions(who, "v1")
+    assert {len(source.asked) for source in sources} == {1, 2}
 
 
 def test_a_passed_deadline_asks_nobody() -> None:

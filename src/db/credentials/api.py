@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from db.credentials.calls import Calls
 from db.credentials.sdk import SERVICE, SdkSource
 from db.credentials.signature import Signer
-from db.credentials.sources import MISSING, Answer, answer_in
+from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in
 from db.credentials.stages import Stage
 from db.deadline import Deadline
 from db.environment.endpoint import Endpoint, secrets_manager
@@ -40,18 +41,17 @@ class ApiSource:
         """Drop what the SDK knows, which a clone asks for keys; those of the environment are read for each question."""
         self._sdk.forget()
 
-    def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:
-        """Ask the API, twice at most, within `within_s` seconds."""
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = True) -> Answer | None:
+        """Ask the API, twice at most."""
         identity = aws_identity()
         endpoint = secrets_manager(identity.region) if identity else None
         if identity is None or endpoint is None:
-            return self._sdk.fetch(stage, within_s, fresh=fresh)
-        deadline = Deadline.after(within_s)
-        found = _Question(self.secret_id, stage, identity, endpoint).answer(deadline)
+            return self._sdk.fetch(stage, deadline, calls, fresh=fresh)
+        found = _Question(self.secret_id, stage, identity, endpoint).answer(deadline, calls)
         if isinstance(found, Answer):
             return found
         if found.code == UNTRUSTED:
-            return self._sdk.fetch(stage, deadline.remaining_s(), fresh=fresh)
+            return self._sdk.fetch(stage, deadline, calls, fresh=fresh)
         if found.code == MISSING and stage is not Stage.CURRENT:
             return None
         raise SecretError(f"secret {self.secret_id} cannot be read: {found.code}")
@@ -75,22 +75,24 @@ class _Question:
     identity: AwsIdentity
     endpoint: Endpoint
 
-    def answer(self, deadline: Deadline) -> Answer | _Failure:
-        """Ask, and once more where that may help."""
-        found = self._ask(deadline.remaining_s() / 2)
-        if isinstance(found, _Failure) and found.may_pass:
+    def answer(self, deadline: Deadline, calls: Calls) -> Answer | _Failure:
+        """Ask, and once more where that may help; the first answer is waited for half of the time."""
+        if not calls.take():
+            return _Failure(TOO_OFTEN)
+        found = self._ask(deadline.within(deadline.remaining_s() / 2))
+        if isinstance(found, _Failure) and found.may_pass and calls.take():
             time.sleep(random.SystemRandom().random() * min(LONGEST_PAUSE_S, deadline.remaining_s() / 4))
-            found = self._ask(max(0.1, deadline.remaining_s()))
+            found = self._ask(deadline)
         return found
 
-    def _ask(self, within_s: float) -> Answer | _Failure:
+    def _ask(self, deadline: Deadline) -> Answer | _Failure:
         from db.credentials.exchange import HTTPException, exchange  # noqa: PLC0415 - only where a secret is fetched
 
         body = json.dumps({"SecretId": self.secret_id, "VersionStage": self.stage}).encode()
         signer = Signer(self.identity, SERVICE, datetime.now(UTC))
         headers = signer.signed({"host": self.endpoint.authority, **HEADERS}, body)
         try:
-            return _read(*exchange(self.endpoint, "/", headers, body, within_s))
+            return _read(*exchange(self.endpoint, "/", headers, body, deadline))
         except (OSError, HTTPException, ValueError) as error:  # ValueError: a token that no header can hold
             code = type(error).__name__
         return _Failure(code, may_pass=code != UNTRUSTED)

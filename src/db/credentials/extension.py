@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlencode
 
+from db.credentials.calls import Calls
 from db.credentials.sources import Answer, Source, answer_in
 from db.credentials.stages import Stage
+from db.deadline import Deadline
 from db.environment.endpoint import Endpoint
 from db.environment.process import Extension
 
 TIMEOUT_S = 1.0
+"""How long it may take, which is on this machine; never more than half of the time that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +34,20 @@ class ExtensionSource:
         """Nothing is kept here."""
         self.otherwise.forget()
 
-    def fetch(self, stage: Stage, within_s: float, *, fresh: bool = False) -> Answer | None:
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = False) -> Answer | None:
         """Ask the extension; ask the API where it is not there, not ready, or has an error to report."""
-        answer = None if fresh else self._ask(stage, min(within_s, TIMEOUT_S))
-        return answer or self.otherwise.fetch(stage, within_s, fresh=fresh)
+        soon = deadline.within(min(TIMEOUT_S, deadline.remaining_s() / 2))
+        answer = None if fresh or not calls.take() else self._ask(stage, soon)
+        return answer or self.otherwise.fetch(stage, deadline, calls, fresh=fresh)
 
-    def _ask(self, stage: Stage, within_s: float) -> Answer | None:
+    def _ask(self, stage: Stage, deadline: Deadline) -> Answer | None:
         from db.credentials.exchange import HTTPException, exchange  # noqa: PLC0415 - only where a secret is fetched
 
         query = urlencode({"secretId": self.secret_id, "versionStage": stage})
         headers = {"X-Aws-Parameters-Secrets-Token": self.extension.token.reveal()}
         beside = Endpoint("127.0.0.1", self.extension.port, is_plain=True)
         try:
-            status, text = exchange(beside, f"/secretsmanager/get?{query}", headers, None, within_s)
+            status, text = exchange(beside, f"/secretsmanager/get?{query}", headers, None, deadline)
             content = json.loads(text) if status == HTTPStatus.OK else None
         except (OSError, HTTPException, ValueError):
             return None

@@ -6,9 +6,12 @@ botocore alone: boto3 adds nothing to a client but a third of its import. Import
 import logging
 from typing import Any
 
-from db.credentials.sources import MISSING, Answer, answer_in
+from db.credentials.calls import Calls
+from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in
 from db.credentials.stages import Stage
-from db.errors import SecretError
+from db.deadline import Deadline
+from db.errors import DeadlineExceededError, SecretError
+from db.patience import A_DAY_S, in_time
 
 SERVICE = "secretsmanager"
 
@@ -26,32 +29,45 @@ class SdkSource:
         self._session = new_session()
         self._session.get_available_regions(SERVICE)  # reads the service's model and everybody's endpoints
 
-    def fetch(self, stage: Stage, within_s: float, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
-        """Ask the API, twice at most, within `within_s` seconds."""
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
+        """Ask the API, twice at most, in a thread of its own: the SDK's time-outs are for each step of many."""
+        session, self._session = self._session, None  # an answer that comes too late is still waited for with it
+        found: Answer | str
         try:
-            content = self._client(within_s).get_secret_value(SecretId=self.secret_id, VersionStage=stage)
+            found, self._session = in_time(lambda: self._ask(session, stage, deadline, calls), deadline)
+        except (TimeoutError, DeadlineExceededError):
+            found = "TimeoutError"
+        if isinstance(found, Answer):
+            return found
+        if found == MISSING and stage is not Stage.CURRENT:
+            return None
+        raise SecretError(f"secret {self.secret_id} cannot be read: {found}")
+
+    def _ask(self, session: Any, stage: Stage, deadline: Deadline, calls: Calls) -> tuple[Answer | str, Any]:  # noqa: ANN401 - botocore makes its classes when it runs
+        """Return the answer, or why there is none, and the session; raises nothing, as its error holds our token."""
+        if not (attempts := min(2, calls.left())):
+            return TOO_OFTEN, session
+        try:
+            session = session or new_session()
+            client = _client(session, deadline, attempts)
+            client.meta.events.register("before-send", lambda **_: calls.note())
+            content = client.get_secret_value(SecretId=self.secret_id, VersionStage=stage)
         except Exception as error:  # noqa: BLE001 - botocore puts what it meets, our token too, into whatever it raises
-            code = _code(error)
-            if code == MISSING and stage is not Stage.CURRENT:
-                return None
-        else:
-            if answer := answer_in(content):
-                return answer
-            code, content = "it has no SecretString", None  # the frame of an error must not hold what it has instead
-        raise SecretError(f"secret {self.secret_id} cannot be read: {code}")
+            return _code(error), session
+        return answer_in(content) or "it has no SecretString", session
 
-    def _client(self, within_s: float) -> Any:  # noqa: ANN401 - botocore makes its classes when it runs
-        """Return a client for one question: its time-outs are what is left now."""
-        from botocore.config import Config  # noqa: PLC0415 - as below
 
-        self._session = self._session or new_session()
-        wait_s = max(0.1, within_s / 2)
-        config = Config(
-            connect_timeout=min(wait_s, 1.0),
-            read_timeout=wait_s,
-            retries={"total_max_attempts": 2, "mode": "standard"},
-        )
-        return self._session.create_client(SERVICE, config=config)
+def _client(session: Any, deadline: Deadline, attempts: int) -> Any:  # noqa: ANN401 - as above
+    """Return a client for one question: its time-outs are what is left now."""
+    from botocore.config import Config  # noqa: PLC0415 - as below
+
+    wait_s = max(0.1, min(deadline.remaining_s(), A_DAY_S) / 2)
+    config = Config(
+        connect_timeout=min(wait_s, 1.0),
+        read_timeout=wait_s,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+    )
+    return session.create_client(SERVICE, config=config)
 
 
 def new_session() -> Any:  # noqa: ANN401 - as above

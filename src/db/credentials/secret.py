@@ -13,19 +13,31 @@ from types import MappingProxyType
 from typing import Any
 
 from db.clock import FrozenTimeClock
+from db.credentials.calls import Calls
 from db.credentials.identity import DEFAULT_DATABASE, DEFAULT_PORT, Credentials, Login
-from db.credentials.sources import Answer, Source
-from db.credentials.stages import CALLS_A_MINUTE, DAY_S, RETRY_S, Attempt, Known, Stage, Try, lifetime_s, next_step
+from db.credentials.sources import TOO_OFTEN, Answer, Source
+from db.credentials.stages import (
+    DAY_S,
+    QUESTIONS,
+    RETRY_S,
+    Ask,
+    Attempt,
+    Known,
+    Stage,
+    Try,
+    lifetime_s,
+    next_step,
+)
 from db.deadline import Clock, Deadline
 from db.environment.endpoint import MAX_PORT
 from db.errors import SecretError
 from db.masking import Secret
+from db.patience import timeout_s
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {"username": "user", "password": "password", "host": "host", "port": "port", "dbname": "database"}
 )
 """From RDS's JSON keys to ours."""
-MINUTE_S = 60.0
 REFRESH_TIMEOUT_S = 2.0
 """How long a fetch may take while an older version can still serve."""
 
@@ -55,7 +67,10 @@ class SecretCredentials(Credentials):
         self._rotation_days = rotation_days
         self._clock = clock or FrozenTimeClock()
         self._wall = wall
-        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        """Held while a thread asks, so that others wait for its answer."""
+        self._state = threading.Lock()
+        """Held for a moment by who reads or changes what is known."""
         self._know_nothing()
 
     def forget(self) -> None:
@@ -70,25 +85,25 @@ class SecretCredentials(Credentials):
         self._fetched_at = self._clock()
         self._lifetime_s = 0.0
         self._failing = False
-        self._calls: list[float] = []
+        self._calls = Calls(self._clock)
 
     def logins(self, deadline: Deadline) -> Iterator[Login]:
         """Yield the version to begin with, then what the stages of the secret have now: each version once."""
         attempt = Attempt()
         failure: SecretError | None = None
-        while step := next_step(self._known(), attempt):
-            if isinstance(step, Try):
+        while step := self._next_step(attempt):
+            if isinstance(step, Login):
                 attempt = replace(attempt, tried=attempt.tried | {step.version})
-                yield self._logins[step.version]
+                yield step
             else:
-                failure = self._ask(step.stage, deadline, fresh=bool(attempt.tried))
-                attempt = replace(attempt, asked=attempt.asked + 1, failed=failure is not None)
-        if not attempt.tried:
-            raise failure or SecretError(f"secret {self.secret_id} was asked for {CALLS_A_MINUTE} times in a minute")
+                attempt, failure = self._asked(step, attempt, deadline)
+        if failure or attempt.asked < len(QUESTIONS):
+            raise failure or SecretError(f"secret {self.secret_id} cannot be read: {TOO_OFTEN}")
 
     def accepted(self, login: Login) -> None:
         """Begin with this version from now on."""
-        self._trusted = login.version
+        with self._state:
+            self._hold(login)
 
     def has_expired(self, version: str | None) -> bool:
         """Say whether another version is in use by now, or this one is so old that the secret must be looked at.
@@ -97,42 +112,68 @@ class SecretCredentials(Credentials):
         """
         return version != self._trusted or (self._is_stale() and not self._failing)
 
+    def _next_step(self, attempt: Attempt) -> Login | Ask | None:
+        with self._state:
+            step = next_step(self._known(), attempt)
+            return self._logins[step.version] if isinstance(step, Try) else step
+
     def _known(self) -> Known:
-        now = self._clock()
-        self._calls = [call for call in self._calls if now - call < MINUTE_S]
-        may_ask = len(self._calls) < CALLS_A_MINUTE
-        return Known(stages=dict(self._stages), trusted=self._trusted, stale=self._is_stale(), may_ask=may_ask)
+        stages, may_ask = dict(self._stages), self._calls.left() > 0
+        return Known(stages=stages, trusted=self._trusted, stale=self._is_stale(), may_ask=may_ask)
 
     def _is_stale(self) -> bool:
         return self._clock() - self._fetched_at >= self._lifetime_s
 
-    def _ask(self, stage: Stage, deadline: Deadline, *, fresh: bool) -> SecretError | None:
-        """Fetch what has `stage` now and keep it; return, not raise, what went wrong: an older version may serve."""
-        left_s = deadline.require(f"read secret {self.secret_id}")
-        within_s = min(left_s, REFRESH_TIMEOUT_S) if self._logins else left_s
-        with self._lock:
-            self._calls.append(self._clock())
+    def _asked(self, step: Ask, attempt: Attempt, deadline: Deadline) -> tuple[Attempt, SecretError | None]:
+        """Ask, unless another thread has meanwhile; return, not raise, what went wrong: an older version may serve."""
+        purpose = f"read secret {self.secret_id}"
+        soon = deadline.within(REFRESH_TIMEOUT_S) if self._logins else deadline
+        failure: SecretError | None = None
+        if self._asking.acquire(timeout=timeout_s(soon, purpose)):
             try:
-                self._keep(stage, self._source.fetch(stage, within_s, fresh=fresh))
-            except SecretError as error:
+                if self._next_step(attempt) != step:
+                    return attempt, None
+                failure = self._fetch(step.stage, soon, fresh=bool(attempt.tried))
+            finally:
+                self._asking.release()
+        else:
+            deadline.require(purpose)
+            failure = SecretError(f"secret {self.secret_id} cannot be read: another thread still waits for it")
+        return replace(attempt, asked=attempt.asked + 1, failed=failure is not None), failure
+
+    def _fetch(self, stage: Stage, deadline: Deadline, *, fresh: bool) -> SecretError | None:
+        """Fetch what has `stage` now, and keep it."""
+        try:
+            answer = self._source.fetch(stage, deadline, self._calls, fresh=fresh)
+            login = login_in(self.secret_id, answer, self._overrides) if answer else None
+        except SecretError as error:
+            with self._state:
                 self._failing = True
                 self._renew(RETRY_S)
-                return error
+            return error
+        with self._state:
+            self._keep(stage, answer, login)
         return None
 
-    def _keep(self, stage: Stage, answer: Answer | None) -> None:
+    def _keep(self, stage: Stage, answer: Answer | None, login: Login | None) -> None:
         """Take in what Secrets Manager said; AWSCURRENT is what to begin with unless the server says otherwise."""
-        if answer is None:
+        if answer is None or login is None:
             self._stages.pop(stage, None)
             return
-        self._logins[answer.version] = login_in(self.secret_id, answer, self._overrides)
+        self._logins[answer.version] = login
         self._stages[stage] = answer.version
         if stage is Stage.CURRENT:
-            self._trusted = answer.version
+            self._hold(login)
             self._failing = False
             self._renew(self._lifetime_of(answer))
         in_use = {self._trusted, *self._stages.values()}
         self._logins = {version: login for version, login in self._logins.items() if version in in_use}
+
+    def _hold(self, login: Login) -> None:
+        """Begin with `login`, also where another thread has let go of it meanwhile."""
+        if login.version is not None:
+            self._logins[login.version] = login
+            self._trusted = login.version
 
     def _lifetime_of(self, answer: Answer) -> float:
         rotates_in_s = None
@@ -157,7 +198,7 @@ def login_in(secret_id: str, answer: Answer, overrides: Mapping[str, Any]) -> Lo
     login = _read(answer, overrides)
     if isinstance(login, str):
         raise SecretError(f"secret {secret_id} {login}")
-    return login
+    return replace(login, secret_id=secret_id)
 
 
 def _read(answer: Answer, overrides: Mapping[str, Any]) -> Login | str:

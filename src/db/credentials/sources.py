@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from db.credentials.calls import CALLS_A_MINUTE, Calls
 from db.credentials.stages import Stage
+from db.deadline import Deadline
 from db.masking import Secret
 
 MISSING = "ResourceNotFoundException"
+TOO_OFTEN = f"it was asked for {CALLS_A_MINUTE} times within a minute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +30,11 @@ class Source(Protocol):
     def forget(self) -> None:
         """Drop what a clone of this process must not share: sessions, and the role's keys in them."""
 
-    def fetch(self, stage: Stage, within_s: float, *, fresh: bool) -> Answer | None:
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:
         """Return the version that has `stage`, None where none has; `fresh` forbids every cache on the way.
 
-        Raises SecretError, which names the secret, where that cannot be had in time.
+        Takes each request that it sends from `calls`. Raises SecretError, which names the secret, where the answer
+        cannot be had by `deadline`.
         """
 
 

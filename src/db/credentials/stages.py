@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-CALLS_A_MINUTE = 6
-"""How often one process may ask Secrets Manager, whatever happens."""
 RETRY_S = 30.0
 """How long after a failure to fetch the secret anew it is left alone, an older version being there."""
 SPREAD_S = 300.0
@@ -48,7 +46,7 @@ class Known:
 class Attempt:
     """What one connect has done so far."""
 
-    tried: frozenset[str] = frozenset()
+    tried: frozenset[str | None] = frozenset()
     """Versions that the server has refused."""
     asked: int = 0
     """How many of the questions were asked."""

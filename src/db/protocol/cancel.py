@@ -6,8 +6,9 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELI
 import socket
 
 from db.deadline import Deadline
+from db.patience import timeout_s
 from db.protocol import wire
-from db.protocol.dial import Address, redial, timeout_s
+from db.protocol.dial import Address, redial
 from db.protocol.server_errors import DisconnectedError
 
 

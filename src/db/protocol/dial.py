@@ -6,25 +6,18 @@ TLS: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SS
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any
 
 from db.deadline import Deadline
+from db.patience import timeout_s
 from db.protocol import wire
 from db.protocol.server_errors import DisconnectedError, TookTooLongError
+from db.tcp import NotResolvedError, connected
 
 WATCH = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
 """How the kernel notices that the other machine is gone: seconds until the first probe and between probes, how many may
 go unanswered, and for how many milliseconds what was sent. Where the system knows these."""
-
-
-A_DAY_S = 86400.0
-
-_Candidate = tuple[Any, ...]
-"""An answer of getaddrinfo: family, kind, protocol, canonical name, address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +54,6 @@ def redial(peer: socket.socket, address: Address, deadline: Deadline) -> socket.
             return _encrypted(sock, address, deadline) if address.tls else sock
 
 
-def timeout_s(deadline: Deadline) -> float:
-    """Return what is left, as a socket's time-out: an endless one does not fit into the system's clock."""
-    return min(deadline.require("connect"), A_DAY_S)
-
-
 @contextmanager
 def _named(address: Address) -> Iterator[None]:
     try:
@@ -84,47 +72,10 @@ def _closed_on_error(sock: socket.socket) -> Iterator[None]:
 
 
 def _connected(address: Address, deadline: Deadline) -> socket.socket:
-    """Try each of the name's addresses, each with its share of the time that is left."""
-    candidates = _looked_up(address, deadline)
-    for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
-        share_s = timeout_s(deadline) / (len(candidates) - tried + 1)
-        sock = socket.socket(family, kind, proto)
-        try:
-            sock.settimeout(share_s)
-            sock.connect(place)
-        except OSError:
-            sock.close()
-            if tried == len(candidates):
-                raise
-        else:
-            return sock
-    raise DisconnectedError(f"{address.host} has no address")
-
-
-def _looked_up(address: Address, deadline: Deadline) -> list[_Candidate]:
-    """Resolve the name, and wait for that no longer than anything else; the system's resolver knows no deadline."""
-    with suppress(OSError):
-        return _resolve(address, socket.AI_NUMERICHOST)
-    answers: SimpleQueue[list[_Candidate] | OSError] = SimpleQueue()
-    Thread(target=lambda: answers.put(_resolved(address)), daemon=True, name="resolver").start()
     try:
-        answer = answers.get(timeout=timeout_s(deadline))
-    except Empty:
-        raise TookTooLongError(f"{address.host} was not resolved before the deadline") from None
-    if isinstance(answer, OSError):
-        raise answer
-    return answer
-
-
-def _resolved(address: Address) -> list[_Candidate] | OSError:
-    try:
-        return _resolve(address)
-    except OSError as error:
-        return error
-
-
-def _resolve(address: Address, flags: int = 0) -> list[_Candidate]:
-    return socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
+        return connected(address.host, address.port, deadline)
+    except NotResolvedError as late:
+        raise TookTooLongError(str(late)) from None
 
 
 def _configure(sock: socket.socket) -> None:

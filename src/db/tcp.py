@@ -1,0 +1,57 @@
+"""Opens a TCP connection: the name and each of its addresses within one deadline. Knows nothing of who answers."""
+
+import socket
+from contextlib import suppress
+from typing import Any
+
+from db.deadline import Deadline
+from db.patience import in_time, timeout_s
+
+_Candidate = tuple[Any, ...]
+"""An answer of getaddrinfo: family, kind, protocol, canonical name, address."""
+
+
+class NotResolvedError(TimeoutError):
+    """The deadline passed before the system knew what the name means."""
+
+
+def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """Try each of the name's addresses, each with its share of the time that is left; raise OSError."""
+    candidates = _looked_up(host, port, deadline)
+    for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
+        share_s = timeout_s(deadline) / (len(candidates) - tried + 1)
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.settimeout(share_s)
+            sock.connect(place)
+        except OSError:
+            sock.close()
+            if tried == len(candidates):
+                raise
+        else:
+            return sock
+    raise OSError(f"{host} has no address")
+
+
+def _looked_up(host: str, port: int, deadline: Deadline) -> list[_Candidate]:
+    """Resolve the name, and wait for that no longer than anything else."""
+    with suppress(OSError):
+        return _resolve(host, port, socket.AI_NUMERICHOST)
+    try:
+        answer = in_time(lambda: _resolved(host, port), deadline)
+    except TimeoutError:
+        raise NotResolvedError(f"{host} was not resolved before the deadline") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+def _resolved(host: str, port: int) -> list[_Candidate] | OSError:
+    try:
+        return _resolve(host, port)
+    except OSError as error:
+        return error
+
+
+def _resolve(host: str, port: int, flags: int = 0) -> list[_Candidate]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
