@@ -3,12 +3,12 @@
 Knows nothing of pools.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from db.credentials.identity import Credentials, Login
 from db.credentials.refusals import Refusals
 from db.deadline import Deadline
-from db.errors import LoginRefusedError, SlotwiseError
+from db.errors import LoginRefusedError, SecretError, SlotwiseError
 from db.failures import connect_failure
 from db.masking import without_frames
 from db.protocol.connection import Habits, Session, sqlstate_of
@@ -74,7 +74,7 @@ class Connector:
         self._refusals.require_pause_is_over()
         refused: list[str] = []
         cause: BaseException = LoginRefusedError("nobody to log in as")
-        for login in self._credentials.logins(deadline):
+        for login in _as_long_as_known(self._credentials.logins(deadline), refused):
             try:
                 return self._accepted(login, self._open(login, deadline, joins=joins))
             except LoginRefusedError as error:
@@ -83,7 +83,7 @@ class Connector:
                     raise
                 refused.append(str(login))
         self._refusals.refused()
-        raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {', '.join(refused)}") from cause
+        raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {'; '.join(refused)}") from cause
 
     def _open(self, login: Login, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         limit = limit_ms(deadline)
@@ -131,3 +131,13 @@ class Connector:
         connection.with_begin = with_begin(self._settings)
         connection.queue_s = queue_s(self._settings)
         return connection
+
+
+def _as_long_as_known(logins: Iterator[Login], refused: list[str]) -> Iterator[Login]:
+    """Yield the logins; where the next cannot be known and others were `refused`, add the reason there, and end."""
+    try:
+        yield from logins
+    except SecretError as error:
+        if not refused:
+            raise
+        refused.append(str(error))

@@ -6,12 +6,13 @@ from collections import Counter
 
 import pytest
 
-from db import Database, DatabaseSettings, LoginRefusedError, Tls
-from db.credentials.stages import CALLS_A_MINUTE
+from db import Database, DatabaseSettings, DeadlineExceededError, LoginRefusedError, SecretError, Tls
+from db.credentials.calls import CALLS_A_MINUTE
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.rotation.conftest import Application, who
 from tests.rotation.rotation import set_password
+from tests.rotation.trouble import TROUBLES, Delayed
 
 REQUESTS = 40
 
@@ -48,9 +49,59 @@ def test_the_error_says_who_was_refused_and_with_what(application: Application) 
         who(database)
     message = str(raised.value)
     assert "28P01" in message
-    assert application.user in message
+    assert f"{application.user} at 127.0.0.1:{application.server.port} " in message
+    assert f"of secret {application.secret_id})" in message
     content = json.loads(application.client.get_secret_value(SecretId=application.secret_id)["SecretString"])
     assert content["password"] not in message
+
+
+@pytest.mark.usefixtures("asked_by")
+def test_a_refused_login_says_why_there_is_no_newer_secret(application: Application) -> None:
+    """Whoever reads the log learns, too, that Secrets Manager did not answer, and what it said."""
+    database = application.environment(pool_size=0)
+    who(database)
+    set_password(application.admin, application.user, "nobody-knows-it")
+    with application.manager.instead(TROUBLES["throttled"]), pytest.raises(LoginRefusedError) as raised:
+        who(database)
+    assert f"secret {application.secret_id} cannot be read: ThrottlingException" in str(raised.value)
+
+
+@pytest.mark.usefixtures("asked_by")
+def test_a_request_that_is_sent_again_is_counted_twice(application: Application) -> None:
+    """Throttled, a process that knows nothing yet asks so many times a minute, and no more."""
+    database = application.environment(pool_size=0)
+    with application.manager.instead(TROUBLES["throttled"]):
+        for _ in range(CALLS_A_MINUTE):
+            with pytest.raises(SecretError, match=application.secret_id):
+                who(database)
+    assert application.reads() == CALLS_A_MINUTE
+
+
+def test_every_version_wrong_ends_within_the_deadline(application: Application) -> None:
+    """A server and a Secrets Manager that take their time do not hold up who is refused."""
+    application.rotation().run()
+    set_password(application.admin, application.user, "nobody-knows-it")
+    database = application.environment(pool_size=0)
+    began = time.monotonic()
+    with (
+        application.manager.instead(Delayed(application.manager.application, 0.6)),
+        database.invocation(2_500),
+        pytest.raises((LoginRefusedError, DeadlineExceededError)),
+    ):
+        who(database)
+    assert time.monotonic() - began < 2.5 + 1.0
+
+
+def test_a_login_that_is_not_authorized_is_a_matter_of_the_secret(application: Application) -> None:
+    """28000, as of a user that may not log in any more: another version may name another one."""
+    database = application.environment(pool_size=0)
+    who(database)
+    application.rotation(alternating=True).run()
+    application.reads()
+    with application.admin.transaction() as connection:
+        connection.exec_driver_sql(f'alter role "{application.user}" nologin')
+    assert who(database) == f"{application.user}_clone"
+    assert application.reads() == 1
 
 
 def test_a_database_that_does_not_exist_is_not_a_matter_of_passwords(application: Application) -> None:

@@ -22,10 +22,12 @@ class Login:
     database: str = DEFAULT_DATABASE
     version: str | None = None
     """Which version of a secret this is; None where there are no versions."""
+    secret_id: str | None = None
+    """Which secret that is."""
 
     def __str__(self) -> str:
         """Say who and where, as a message may."""
-        version = f" (version {self.version})" if self.version else ""
+        version = f" (version {self.version} of secret {self.secret_id})" if self.version else ""
         return f"{self.user} at {self.host}:{self.port}{version}"
 
 
@@ -35,7 +37,7 @@ class Credentials(Protocol):
     def logins(self, deadline: Deadline) -> Iterator[Login]:
         """Yield who may log in, best first; asked for the next one only after the server has refused the last.
 
-        Raises SecretError where there is nobody, or that cannot be known before `deadline`.
+        Raises SecretError where there is nobody, or nobody else, because that cannot be known before `deadline`.
         """
 
     def accepted(self, login: Login) -> None:
