@@ -32,6 +32,28 @@ HIDDEN = "a value that must not be seen"
         ({"S": "ERROR", "C": "23505", "M": HIDDEN, "R": "exec_stmt_raise"}, "ERROR 23505"),
         ({"S": "ERROR", "C": "XX000", "M": HIDDEN, "q": HIDDEN}, "ERROR XX000"),
         ({"S": "FATAL", "C": "57P01", "M": "terminating connection"}, "FATAL 57P01: terminating connection"),
+        (
+            {"S": "ERROR", "C": "42P01", "M": 'relation "record" does not exist', "P": "15"},
+            'ERROR 42P01: relation "record" does not exist',
+        ),
+        ({"S": "ERROR", "C": "42704", "M": HIDDEN}, "ERROR 42704"),
+        ({"S": "ERROR", "C": "42601", "M": HIDDEN, "P": "7", "W": f'invalid type name "{HIDDEN}"'}, "ERROR 42601"),
+        ({"S": "ERROR", "C": "22P02", "M": HIDDEN, "P": "7"}, "ERROR 22P02"),
+        ({"S": "ERROR", "C": "3F000", "M": HIDDEN}, "ERROR 3F000"),
+        ({"S": "ERROR", "C": "58P01", "M": HIDDEN}, "ERROR 58P01"),
+        (
+            {"S": "ERROR", "C": "42501", "M": "permission denied for table records"},
+            "ERROR 42501: permission denied for table records",
+        ),
+        (
+            {"S": "FATAL", "C": "3D000", "M": 'database "slots" does not exist'},
+            'FATAL 3D000: database "slots" does not exist',
+        ),
+        ({"S": "ERROR", "C": "3D000", "M": HIDDEN}, "ERROR 3D000"),
+        (
+            {"S": "FATALE", "V": "FATAL", "C": "3D000", "M": "il database non esiste"},
+            "FATALE 3D000: il database non esiste",
+        ),
         ({}, "ERROR None"),
     ],
 )
