@@ -1,33 +1,82 @@
 """The secrets rotate by AWS's own functions, one user or two in turn, by the days that the code counts on."""
 
+import json
+from typing import Any
+
 from tests.contract.stack import resources, template
 
-ALTERNATING = "UsersAlternate"
 ADMINISTRATOR = {"Fn::GetAtt": ["Database", "MasterUserSecret.SecretArn"]}
 
 ROTATIONS = resources("AWS::SecretsManager::RotationSchedule")
 SECRETS = resources("AWS::SecretsManager::Secret")
+OF_ONE_USER, OF_TWO_USERS = "ApplicationSecretRotation", "ApplicationSecretAlternation"
+
+
+def condition(name: str) -> Any:  # noqa: ANN401 - YAML
+    """Return a condition's own."""
+    return template()["Conditions"][name]
 
 
 def test_every_secret_rotates() -> None:
     """By a function of its own, within the network, after the role is there."""
     rotated = {rotation["SecretId"]["Ref"].removesuffix("Attachment") for rotation in ROTATIONS.values()}
     assert rotated == set(SECRETS)
-    names = {rotation["HostedRotationLambda"]["RotationLambdaName"]["Fn::Sub"] for rotation in ROTATIONS.values()}
-    assert len(names) == len(ROTATIONS)
     for name in ROTATIONS:
         assert template()["Resources"][name]["DependsOn"] == "Schema"
 
 
 def test_one_user_or_two_in_turn_is_a_parameter() -> None:
-    """AWS's function for alternating users also gets the administrator's login, and the secret says whose that is."""
-    hosted = ROTATIONS["ApplicationSecretRotation"]["HostedRotationLambda"]
-    assert hosted["RotationType"] == {"Fn::If": [ALTERNATING, "PostgreSQLMultiUser", "PostgreSQLSingleUser"]}
-    assert hosted["MasterSecretArn"] == {"Fn::If": [ALTERNATING, ADMINISTRATOR, {"Ref": "AWS::NoValue"}]}
-    secret = SECRETS["ApplicationSecret"]
-    alternating = secret["GenerateSecretString"]["SecretStringTemplate"]["Fn::If"][1]["Fn::Sub"]
-    assert '"masterarn":"${Database.MasterUserSecret.SecretArn}"' in alternating
-    assert template()["Conditions"][ALTERNATING] == {"Fn::Equals": [{"Ref": "RotationUsers"}, "alternating"]}
+    """Either rotation of the application's secret, where the stack makes the database; the monitor's is of one user."""
+    declared = template()["Resources"]
+    assert declared[OF_ONE_USER]["Condition"] == "RotatesOneUser"
+    assert declared[OF_TWO_USERS]["Condition"] == "RotatesTwoUsers"
+    alternate, made = {"Condition": "UsersAlternate"}, {"Condition": "MakesDatabase"}
+    assert condition("RotatesOneUser") == {"Fn::And": [made, {"Fn::Not": [alternate]}]}
+    assert condition("RotatesTwoUsers") == {"Fn::And": [made, alternate]}
+    assert condition("UsersAlternate") == {"Fn::Equals": [{"Ref": "RotationUsers"}, "alternating"]}
+
+
+def test_the_transform_is_told_literally_which_function_rotates() -> None:
+    """It chooses among AWS's functions before CloudFormation resolves anything."""
+    types = {name: rotation["HostedRotationLambda"]["RotationType"] for name, rotation in ROTATIONS.items()}
+    assert types.pop(OF_TWO_USERS) == "PostgreSQLMultiUser"
+    assert set(types.values()) == {"PostgreSQLSingleUser"}
+
+
+def test_a_change_of_users_is_refused_by_the_functions_name() -> None:
+    """Of two schedules for one secret the deletion of the first would end the rotation that the second has begun."""
+    names = {name: rotation["HostedRotationLambda"]["RotationLambdaName"] for name, rotation in ROTATIONS.items()}
+    assert names[OF_ONE_USER] == names[OF_TWO_USERS] != names["MonitorSecretRotation"]
+
+
+def test_who_alternates_users_logs_in_as_the_administrator() -> None:
+    """AWS's function gets that login and its key, and the secret says whose it is."""
+    hosted = ROTATIONS[OF_TWO_USERS]["HostedRotationLambda"]
+    assert hosted["MasterSecretArn"] == ADMINISTRATOR
+    assert hosted["MasterSecretKmsKeyArn"] == hosted["KmsKeyArn"] != {"Ref": "AWS::NoValue"}
+    text = SECRETS["ApplicationSecret"]["GenerateSecretString"]["SecretStringTemplate"]["Fn::Sub"]
+    assert '"masterarn":"${Database.MasterUserSecret.SecretArn}"' in text
+
+
+def test_who_alternates_users_reaches_rds() -> None:
+    """The administrator's secret has neither host nor port: AWS's function asks RDS, by an endpoint."""
+    endpoints = resources("AWS::EC2::VPCEndpoint")
+    rds, other = endpoints["DatabaseServiceInterface"], endpoints["SecretsManagerInterface"]
+    assert rds["ServiceName"] == {"Fn::Sub": "com.amazonaws.${AWS::Region}.rds"}
+    same = ("VpcEndpointType", "VpcId", "SubnetIds", "SecurityGroupIds", "PrivateDnsEnabled")
+    assert [rds[name] for name in same] == [other[name] for name in same]
+    (statement,) = rds["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["rds:DescribeDBClusters", "rds:DescribeDBInstances"]
+    assert template()["Resources"]["DatabaseServiceInterface"]["Condition"] == "RotatesTwoUsersInNetwork"
+    in_network = {"Fn::And": [{"Condition": "MakesNetwork"}, {"Condition": "UsersAlternate"}]}
+    assert condition("RotatesTwoUsersInNetwork") == in_network
+
+
+def test_no_parameter_changes_what_a_password_is_made_from() -> None:
+    """CloudFormation makes another password where this changes, and tells no database."""
+    for secret in SECRETS.values():
+        assert "Fn::If" not in json.dumps(secret["GenerateSecretString"])
+        assert "Ref" not in json.dumps(secret["GenerateSecretString"])
 
 
 def test_no_deployment_changes_a_password_by_itself() -> None:
