@@ -9,6 +9,7 @@ from local.function import LambdaFunction
 from local.metrics import metrics_in
 from local.stack import Stack
 from local.template import Route, Template
+from tests.canary import VALUE
 from tests.e2e.conftest import Client
 
 WARM_INVOCATIONS = 1_000
@@ -16,12 +17,13 @@ WARM_INVOCATIONS = 1_000
 
 def test_a_record_lives_through_its_whole_life(call: Client) -> None:
     """Created, read, replaced, refused when stale, deleted, gone."""
-    name = f"kettle {uuid4()}"
-    made = call("POST", "/records", {"name": name, "payload": {"colour": "red"}})
+    name = f"{VALUE} {uuid4()}"
+    made = call("POST", "/records", {"name": name, "payload": {"colour": VALUE}})
     assert made.status == 201, made.body
     path = f"/records/{made.body['id']}"
     read = call("GET", path)
     assert (read.status, read.body["name"], read.headers["ETag"]) == (200, name, '"1"')
+    assert call("POST", "/records", {"name": name, "payload": {}}).status == 409
     assert call("PUT", path, {"name": name, "payload": {}}, if_match='"1"').body["version"] == 2
     assert call("PUT", path, {"name": name, "payload": {}}, if_match='"1"').status == 412
     assert call("DELETE", path).status == 204
@@ -30,7 +32,7 @@ def test_a_record_lives_through_its_whole_life(call: Client) -> None:
 
 def test_query_parameters_reach_the_function(call: Client) -> None:
     """What is asked for in the query is what is answered."""
-    prefix = f"é {uuid4()} "
+    prefix = f"é {VALUE} {uuid4()} "
     call("POST", "/records/batch", {"items": [{"name": f"{prefix}{n}", "payload": {}} for n in range(3)]})
     page = call("GET", f"/records?limit=2&name_prefix={quote(prefix)}")
     assert [item["name"] for item in page.body["items"]] == [f"{prefix}0", f"{prefix}1"]

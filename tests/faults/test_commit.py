@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError
 from local.postgres import PostgresServer
+from tests.canary import VALUE
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.server import backends, run, terminate, wait_until
 
@@ -174,7 +175,7 @@ def test_many_rows_in_autocommit_are_resolved_too(proxied: Database, postgres: P
     """Row 21: several flights are made one transaction, whose COMMIT is resolved like any other."""
     with proxied.autocommit() as connection:
         proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
-        rows = [{"n": n, "filler": "x" * 300} for n in range(2000)]
+        rows = [{"n": n, "filler": VALUE * 30} for n in range(2000)]
         connection.execute(text("insert into lost_commits (n) select :n where :filler <> ''"), rows)
     assert applied(postgres) == 2000
 

@@ -8,6 +8,7 @@ import pytest
 
 from db.clock import FrozenTimeClock
 from local.postgres import PostgresServer
+from tests.canary import VALUE
 from tests.faults.clock import Clock
 from tests.faults.environment import Environment, FailedInvocationError
 from tests.faults.proxy import Action, Proxy
@@ -22,8 +23,8 @@ ITS_OWN = f"application_name = '{NAME}'"
 @pytest.fixture
 def counter(postgres: PostgresServer) -> str:
     run(postgres, "create table if not exists counters (name text primary key, value bigint not null default 0)")
-    run(postgres, "insert into counters values ('frozen') on conflict (name) do update set value = 0")
-    return "frozen"
+    run(postgres, f"insert into counters values ('{VALUE}') on conflict (name) do update set value = 0")  # noqa: S608 - our own
+    return VALUE
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_a_killed_environment_frees_what_it_held(
     wait_until(lambda: holds_lock(postgres))
     environment.kill()
     noticed(16, wait_until(lambda: not backends(postgres, ITS_OWN)), FREED_WITHIN_S)
-    assert run(postgres, "select value from counters where name = 'frozen'") == [(1,)]
+    assert run(postgres, f"select value from counters where name = '{VALUE}'") == [(1,)]  # noqa: S608 - our own
 
 
 def test_an_environment_killed_in_a_statement_frees_what_it_held(

@@ -30,6 +30,8 @@ SETTINGS = {
     "superuser_reserved_connections": "3",
     "log_min_messages": "log",
     "log_statement": "all",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
 }
 STATEMENTS = {"shared_preload_libraries": "pg_stat_statements"}
 RESERVED = {"max_connections": "32", "reserved_connections": "2"}

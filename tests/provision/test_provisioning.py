@@ -17,6 +17,7 @@ from db import Database, Tls, UnreachableError
 from local.postgres import free_port
 from provision.errors import BudgetExceededError, RoleRefusedError, StepRefusedError
 from provision.provisioning import provision
+from tests.canary import VALUE
 from tests.faults.tls import Authority, TlsFront
 from tests.provision.conftest import HEAD, REMAINING_MS, STEPS, Site
 
@@ -40,9 +41,9 @@ def test_an_empty_database_gets_schema_role_and_rights(site: Site) -> None:
     assert report.changes[:1] == ["create the role"]
     assert [change for change in report.changes if "migrate" in change] == [f"migrate to {step}" for step in STEPS]
     with site.as_application() as application:
-        application.execute("insert into records (name, payload) values ('a', '{}')")
+        application.execute("insert into records (name, payload) values (%s, '{}')", [VALUE])
         application.execute("update records set payload = '{\"b\": 1}'")
-        assert application.execute("delete from records returning name").fetchall() == [("a",)]
+        assert application.execute("delete from records returning name").fetchall() == [(VALUE,)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The canary itself: it sees what it looks for, and a run in which it does fails."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.canary import PASSWORD, VALUE, files_with_a_word
+from tests.canary import PASSWORD, VALUE, files_with_a_word, remove_unseen
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +18,15 @@ LEAKS = {
     "temporary file": "import secrets, tempfile, pathlib; "
     'pathlib.Path(tempfile.mkstemp(suffix="x")[1]).write_text(secrets.token_urlsafe())',
     "own file": f'tmp_path.joinpath("x").write_text("{PASSWORD}-1")',
+    "a folder that is removed": "import shutil; (tmp_path / 'f').mkdir(); "
+    f'(tmp_path / "f" / "x").write_text("{VALUE}-1"); shutil.rmtree(tmp_path / "f")',
+    "a temporary folder that is removed": "import tempfile, pathlib; folder = tempfile.TemporaryDirectory(); "
+    f'pathlib.Path(folder.name, "x").write_text("{VALUE}-1"); folder.cleanup()',
+    "a folder that a guardian clears up": "from local.guardian import Guardian; guardian = Guardian().__enter__(); "
+    f'guardian.folder(tmp_path / "f"); (tmp_path / "f").mkdir(); (tmp_path / "f" / "x").write_text("{VALUE}-1"); '
+    "guardian.__exit__(None, None, None); assert not (tmp_path / 'f').exists()",
+    "child's title": "import subprocess, sys; program = 'import sys; sys.stdin.read()'; global child; "
+    f'child = subprocess.Popen([sys.executable, "-c", program, "{VALUE}-1"], stdin=subprocess.PIPE)',
     "child's output": f'import subprocess; subprocess.run(["echo", "{PASSWORD}-1"], check=True)',
 }
 
@@ -52,7 +60,7 @@ def test_a_run_that_leaks_fails(folder: Path, body: str) -> None:
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A directory whose content is taken away at once: the run that this test is part of is searched, too."""
     yield tmp_path
-    shutil.rmtree(tmp_path)
+    remove_unseen(tmp_path)
 
 
 def test_of_a_database_only_the_log_is_looked_at(folder: Path) -> None:
