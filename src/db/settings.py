@@ -147,7 +147,8 @@ class DatabaseSettings:
     """What pg_stat_activity shows; in Lambda the function's name, its version and the environment's id by default."""
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit together."""
+        """Refuse what does not fit together, or not here."""
+        _require_verified_in_lambda(self.tls, ENVIRONMENT)
         if isinstance(self.url, str):
             object.__setattr__(self, "url", Secret(self.url))
         who = {"DB_SECRET_ID": self.secret_id, "DATABASE_URL": self.url, "DB_IAM_USER": self.iam_user}
@@ -177,16 +178,16 @@ class DatabaseSettings:
         """Read the settings; raise ConfigurationError that names the variable and what it allows."""
         given = _given(cls, environ)
         defaults = {"application_name": _environment_name(environ)}
-        in_lambda = any(mark in environ for mark in LAMBDA_MARKS)
+        _require_verified_in_lambda(given.get("tls") if isinstance(given, dict) else None, environ)
         del environ  # an error's frames must not hold it
         if isinstance(given, str):
             raise ConfigurationError(given)
-        settings = cls(**{**defaults, **given})
-        if in_lambda and settings.tls is not Tls.VERIFY_FULL:
-            raise ConfigurationError(
-                f"DB_TLS={settings.tls} is for a developer's machine; in Lambda it must be verify-full"
-            )
-        return settings
+        return cls(**{**defaults, **given})
+
+
+def _require_verified_in_lambda(tls: object, environ: Mapping[str, str]) -> None:
+    if tls is Tls.INSECURE_LOCAL_ONLY and any(mark in environ for mark in LAMBDA_MARKS):
+        raise ConfigurationError(f"DB_TLS={tls} is for a developer's machine; in Lambda it must be verify-full")
 
 
 def _environment_name(environ: Mapping[str, str]) -> str:

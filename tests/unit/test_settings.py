@@ -62,6 +62,14 @@ def test_lambda_refuses_unverified_tls(mark: dict[str, str], more: dict[str, str
         DatabaseSettings.from_env({**SECRET, **mark, **more, "DB_TLS": "insecure-local-only"})
 
 
+def test_lambda_refuses_unverified_tls_however_settings_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where code makes them, and asks no variable."""
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "AWS_Lambda_python3.13")
+    with pytest.raises(ConfigurationError, match="in Lambda it must be verify-full"):
+        DatabaseSettings(secret_id="app", tls=Tls.INSECURE_LOCAL_ONLY)
+    assert DatabaseSettings(secret_id="app").tls is Tls.VERIFY_FULL
+
+
 def test_the_application_name_says_function_version_and_environment() -> None:
     """pg_stat_activity tells whose connection it is, and in which log stream its story is."""
     environ = {
