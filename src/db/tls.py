@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from db.errors import ConfigurationError
+from db.protocol.dial import ALPN
 from db.settings import RDS_AUTHORITIES, SYSTEM_AUTHORITIES, DatabaseSettings, Tls
 
 AUTHORITIES = Path(__file__).with_name("authorities.pem")
@@ -54,8 +55,7 @@ def _verifying(authorities: str, region: str | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Up to 17 PostgreSQL takes no other curve unless told to: to offer another costs a flight (HelloRetryRequest).
     context.set_ecdh_curve("prime256v1")
-    context.set_alpn_protocols(["postgresql"])  # a server of anything else refuses what is not meant for it
-    context.set_alpn_protocols(["postgresql"])  # what direct TLS asks for; in answer to an SSLRequest it does no harm
+    context.set_alpn_protocols([ALPN])  # what direct TLS asks for; in answer to an SSLRequest it does no harm
     _trust(context, authorities, region)
     return context
 
@@ -65,7 +65,7 @@ def _trust(context: ssl.SSLContext, authorities: str, region: str | None) -> Non
         return context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if authorities == RDS_AUTHORITIES:
         return context.load_verify_locations(cadata=_rds_authorities(region))
-    is_text = authorities.startswith(PEM)
+    is_text = PEM in authorities  # comments may stand before it
     try:
         return context.load_verify_locations(**{"cadata" if is_text else "cafile": authorities})
     except (OSError, ssl.SSLError) as error:

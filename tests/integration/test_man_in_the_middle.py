@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from db import Database, DatabaseSettings, UnreachableError
+from db.settings import TlsNegotiation
 from local.postgres import PostgresServer
 from tests.canary import PASSWORD
 from tests.faults.tls import SSL_REQUEST, Authority, TlsFront
@@ -24,8 +25,10 @@ HOST = "localhost"
 TLS_RECORDS = {20, 21, 22}
 """ChangeCipherSpec, Alert and Handshake: what a client sends before it trusts; 23 is application data."""
 
-Speech = Callable[[socket.socket], ssl.SSLSocket | None]
-"""What an impostor does with a client; returns the encrypted connection where it comes to that."""
+Speech = Callable[[socket.socket, bool], ssl.SSLSocket | None]
+"""What an impostor does with a client, who has asked for TLS or not; returns the encrypted connection, if any."""
+CLIENT_HELLO = b"\x16"
+"""The first byte of who begins with TLS at once."""
 
 
 @dataclass
@@ -55,8 +58,9 @@ class Impostor:
     def _meet(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
             client.settimeout(5)
-            self.clear += client.recv(len(SSL_REQUEST), socket.MSG_WAITALL)
-            if secure := self.speech(client):
+            asks = client.recv(1, socket.MSG_PEEK) != CLIENT_HELLO
+            self.clear += client.recv(len(SSL_REQUEST), socket.MSG_WAITALL) if asks else b""
+            if secure := self.speech(client, asks):
                 with secure:
                     self.decrypted += secure.recv(4096)
             while chunk := client.recv(4096):
@@ -66,17 +70,17 @@ class Impostor:
 def says(answer: bytes) -> Speech:
     """Return the speech of one who answers the SSLRequest with this, and listens."""
 
-    def speak(client: socket.socket) -> None:
+    def speak(client: socket.socket, _asks: bool) -> None:  # noqa: FBT001 - a Speech
         client.sendall(answer)
 
     return speak
 
 
 def shakes_hands(context: ssl.SSLContext, first: bytes = b"S") -> Speech:
-    """Return the speech of one who answers `first` and goes on in TLS."""
+    """Return the speech of one who answers `first` and goes on in TLS; nobody who was not asked says S."""
 
-    def speak(client: socket.socket) -> ssl.SSLSocket:
-        client.sendall(first)
+    def speak(client: socket.socket, asks: bool) -> ssl.SSLSocket:  # noqa: FBT001 - as above
+        client.sendall(first if asks else first[1:])
         return context.wrap_socket(client.dup(), server_side=True)
 
     return speak
@@ -154,24 +158,41 @@ def trusted(ours: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def database_at(port: int, authority: Path) -> Database:
-    """Return a database with recognisable credentials, verified as it always is."""
-    url = f"postgres://{USER}:{PASSWORD}@{HOST}:{port}/canary-database?sslmode=disable"
-    return Database(DatabaseSettings(url=url, tls_ca=str(authority), pool_size=0, connect_timeout_s=2))
-
-
-def test_the_right_server_is_trusted(ours: trustme.CA, trusted: Path) -> None:
+@pytest.mark.parametrize("negotiation", TlsNegotiation)
+def test_the_right_server_is_trusted(ours: trustme.CA, trusted: Path, negotiation: TlsNegotiation) -> None:
     """The same impostor with the right certificate is told who we are: the matrix below can fail."""
-    impostor = Impostor(shakes_hands(server_context(ours.issue_cert(HOST))))
-    with impostor.listening() as port, pytest.raises(UnreachableError), database_at(port, trusted).invocation(4000):
-        connect(port, trusted)
+    context = server_context(ours.issue_cert(HOST))
+    context.set_alpn_protocols(["postgresql"])
+    impostor = Impostor(shakes_hands(context))
+    with impostor.listening() as port, pytest.raises(UnreachableError):
+        connect(port, trusted, negotiation)
     assert USER.encode() in impostor.decrypted
-    assert in_clear(impostor.clear).startswith(SSL_REQUEST)
+    assert in_clear(impostor.clear).startswith(SSL_REQUEST) == (negotiation is TlsNegotiation.POSTGRES)
 
 
-def connect(port: int, authority: Path) -> None:
-    """Borrow a connection within four seconds."""
-    database = database_at(port, authority)
+@pytest.mark.parametrize("protocols", [[], ["http/1.1"]])
+def test_direct_tls_tells_nothing_to_who_is_trusted_and_no_postgresql(
+    ours: trustme.CA, trusted: Path, protocols: list[str]
+) -> None:
+    """Another server of the same name, with a certificate of its own, does not agree on PostgreSQL's protocol."""
+    context = server_context(ours.issue_cert(HOST))
+    context.set_alpn_protocols(protocols)
+    impostor = Impostor(shakes_hands(context))
+    with impostor.listening() as port, pytest.raises(UnreachableError, match="ALPN|SSL"):
+        connect(port, trusted, TlsNegotiation.DIRECT)
+    assert impostor.decrypted == b""
+
+
+def connect(port: int, authority: Path, negotiation: TlsNegotiation = TlsNegotiation.POSTGRES) -> None:
+    """Borrow a connection with recognisable credentials, verified as it always is, within four seconds."""
+    url = f"postgres://{USER}:{PASSWORD}@{HOST}:{port}/canary-database?sslmode=disable"
+    options: dict[str, Any] = {
+        "tls_ca": str(authority),
+        "tls_negotiation": negotiation,
+        "pool_size": 0,
+        "connect_timeout_s": 2,
+    }
+    database = Database(DatabaseSettings(url=url, **options))
     with database.invocation(4000), database.autocommit():
         pass
 
@@ -189,14 +210,15 @@ def in_clear(sent: bytes | bytearray) -> bytes:
     return bytes(clear)
 
 
+@pytest.mark.parametrize("negotiation", TlsNegotiation)
 @pytest.mark.parametrize("made", IMPOSTORS.values(), ids=IMPOSTORS)
 def test_an_impostor_is_refused_and_learns_nothing(
-    made: Callable[[trustme.CA], Speech], ours: trustme.CA, trusted: Path
+    made: Callable[[trustme.CA], Speech], ours: trustme.CA, trusted: Path, negotiation: TlsNegotiation
 ) -> None:
     """A typed error; in clear nothing but SSLRequests, encrypted nothing at all, nowhere a name or a password."""
     impostor = Impostor(made(ours))
     with impostor.listening() as port, pytest.raises(UnreachableError) as raised:
-        connect(port, trusted)
+        connect(port, trusted, negotiation)
     assert f"{HOST}:{port}" in str(raised.value)
     assert impostor.decrypted == b""
     assert in_clear(impostor.clear).replace(SSL_REQUEST, b"") == b""

@@ -65,7 +65,8 @@ def test_an_authority_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
     """A PEM file replaces the others, and so does its text, where there is no file to point to."""
     file = Authority(tmp_path).file
     assert len(trusted("db.example.com", tls_ca=str(file))) == 1
-    assert trusted("db.example.com", tls_ca=file.read_text()) == trusted("db.example.com", tls_ca=str(file))
+    for text in (file.read_text(), f"\n# ours\n{file.read_text()}"):
+        assert trusted("db.example.com", tls_ca=text) == trusted("db.example.com", tls_ca=str(file))
 
 
 def test_a_text_that_is_no_certificate_is_refused() -> None:

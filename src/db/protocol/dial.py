@@ -19,6 +19,9 @@ WATCH = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIME
 """How the kernel notices that the other machine is gone: seconds until the first probe and between probes, how many may
 go unanswered, and for how many milliseconds what was sent. Where the system knows these."""
 
+ALPN = "postgresql"
+"""What a server must say that it speaks where TLS begins at once: another one of that name is told nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -104,4 +107,6 @@ def _handshaken(sock: socket.socket, address: Address, deadline: Deadline) -> ss
     with _closed_on_error(encrypted):
         encrypted.settimeout(timeout_s(deadline))
         encrypted.do_handshake()
+        if address.direct_tls and encrypted.selected_alpn_protocol() != ALPN:
+            raise DisconnectedError(f"{address} is trusted, and does not say that it is a PostgreSQL (ALPN)")
     return encrypted
