@@ -15,7 +15,7 @@ from db.fleet.sample import UNKNOWN
 _STATEMENT = f"""
 with asked as (
   select coalesce(cast(:role as text), session_user) as role, cast(:monitor as text) as monitor,
-    cast(:schema as text) as schema
+    cast(:other as text) as other, cast(:schema as text) as schema
 ), role as (
   select pg_roles.* from pg_roles, asked where rolname = asked.role
 ), namespace as (
@@ -33,7 +33,7 @@ with asked as (
       select unnest(setconfig) as setting, setdatabase from pg_db_role_setting
       where setrole = pg_roles.oid
         and setdatabase in (0, (select oid from pg_database where datname = current_database()))) as set)
-  ) as facts from pg_roles, asked where rolname in (asked.role, asked.monitor)
+  ) as facts from pg_roles, asked where rolname in (asked.role, asked.other, asked.monitor)
 ), tables as (
   select pg_class.oid, relname, relkind, relowner from pg_class join namespace on relnamespace = namespace.oid
   where relkind in ('r', 'p', 'S')
@@ -68,6 +68,7 @@ select json_build_object(
       'password_encryption', 'statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
       'client_connection_check_interval', 'tcp_keepalives_idle', 'reserved_connections')))),
   'role', (select facts from described where rolname = asked.role),
+  'other', (select facts from described where rolname = asked.other),
   'monitor', (select facts from described where rolname = asked.monitor),
   'schema', (select json_build_object(
     'name', nspname, 'owned', pg_has_role(session_user, nspowner, 'usage'),
@@ -153,11 +154,15 @@ class Facts:
     role: RoleFacts | None
     schema: SchemaFacts | None
     monitor: RoleFacts | None = None
+    other: RoleFacts | None = None
+    """With whom the role alternates."""
 
 
-def ask(connection: Connection, *, role: str | None, schema: str, monitor: str | None = None) -> Facts:
-    """Ask about `role` (None: who is logged in), the monitor's role and `schema`, in one flight."""
-    asked = {"role": role, "monitor": monitor, "schema": schema}
+def ask(
+    connection: Connection, *, role: str | None, schema: str, monitor: str | None = None, other: str | None = None
+) -> Facts:
+    """Ask about `role` (None: who is logged in), with whom it alternates, the monitor's and `schema`, in one flight."""
+    asked = {"role": role, "monitor": monitor, "schema": schema, "other": other}
     found = connection.execute(text(_STATEMENT), asked).scalar_one()
     return read(found)
 
@@ -170,6 +175,7 @@ def read(found: Mapping[str, Any]) -> Facts:
         role=_role(found["role"]),
         schema=schema and SchemaFacts(**_schema(schema)),
         monitor=_role(found["monitor"]),
+        other=_role(found["other"]),
     )
 
 

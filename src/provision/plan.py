@@ -44,6 +44,8 @@ class Plan(Wanted):
     """Name or ARN of the secret with the application's login; this or `application_user`."""
     application_user: str = ""
     """The application's role, which logs in by IAM."""
+    alternating_users: bool = False
+    """Whether the application's login changes between its user and that user's clone: both are then made."""
     application_host: str = ""
     """Where the application connects to, where that is not the secret's host: a proxy, a pooler."""
     monitor_secret_id: str = ""
@@ -74,6 +76,8 @@ class Plan(Wanted):
     def _one_login(self) -> Self:
         if bool(self.application_secret_id) == bool(self.application_user):
             raise ValueError("exactly one of ApplicationSecretId and ApplicationUser says who the application is")
+        if self.alternating_users and self.application_user:
+            raise ValueError("AlternatingUsers is for a secret: a user that logs in by IAM has no password to rotate")
         if self.monitor_secret_id and self.monitor_user:
             raise ValueError("one of MonitorSecretId and MonitorUser says who the monitor is")
         return self

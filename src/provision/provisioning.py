@@ -79,7 +79,8 @@ class _Work:
         self._connection, self._plan, self._application, self._monitor = connection, plan, application, monitor
         migrations.lock(connection)
         watcher = monitor.role if monitor else None
-        self._facts = ask(connection, role=application.role, schema=plan.schema_name, monitor=watcher)
+        other = role.alternate(application.role) if plan.alternating_users else None
+        self._facts = ask(connection, role=application.role, schema=plan.schema_name, monitor=watcher, other=other)
         self._wanted = wanted(plan, application.role, self._facts)
         budget = budget_of(plan, self._facts)
         limit = self._wanted.limit
@@ -89,11 +90,15 @@ class _Work:
     def done(self) -> Report:
         self._require_suitable_roles()
         self._change(role.login_steps(self._facts.server, self._facts.role, self._wanted, self._application.verifier))
+        users = [self._wanted]
+        if self._plan.alternating_users:
+            self._change(role.alternate_steps(self._facts, self._wanted), "alternate: ")
+            users.append(replace(self._wanted, role=role.alternate(self._wanted.role)))
         for step in role.schema_steps(self._facts, self._wanted):
             self._do(step)
         self._migrate()
         tables, sequences = self._own()
-        for step in role.grant_steps(self._facts, self._wanted, tables, sequences):
+        for step in [step for user in users for step in role.grant_steps(self._facts, user, tables, sequences)]:
             self._do(step)
         if self._monitor:
             self._let_in(self._monitor)
@@ -104,6 +109,8 @@ class _Work:
         server, facts = self._facts.server, self._facts
         role.require_suitable(server, facts.role, self._application.role)
         role.require_no_owner(facts.schema, self._application.role)
+        if facts.other:
+            role.require_suitable(server, facts.other, facts.other.name)
         if self._monitor:
             role.require_suitable(server, facts.monitor, self._monitor.role)
             monitoring.require_another(self._monitor.role, self._application.role)

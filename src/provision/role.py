@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/current/sql-createrole.html
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from provision.errors import RoleRefusedError
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
@@ -17,6 +17,8 @@ IAM = "rds_iam"
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.DBAccounts.html
 """
 IDLE_SESSION_TIMEOUT_SINCE = 140000
+CLONE = "_clone"
+"""Behind the name of a user's other self, as AWS's function for alternating users makes it."""
 TOO_MUCH = ("superuser", "createrole", "createdb", "replication", "bypassrls")
 
 
@@ -99,6 +101,24 @@ def _setting_steps(server: ServerFacts, role: RoleFacts | None, wanted: LoginRol
         if there.get(setting) not in {value, value.strip('"')}:  # the server drops the quotes that a name does not need
             quoted = value if setting == "search_path" else literal(value)
             yield Step(f"set {setting}", f"{where} set {setting} = {quoted}")
+
+
+def alternate(user: str) -> str:
+    """Return the name of the other of two users who alternate."""
+    return user.removesuffix(CLONE) if user.endswith(CLONE) else user + CLONE
+
+
+def alternate_steps(facts: Facts, wanted: LoginRole) -> Iterator[Step]:
+    """Yield what makes the other of two users who alternate like the one of the secret, but for its password.
+
+    AWS's function creates it without limit and settings where it is missing, and sets its password in any case.
+    """
+    other = replace(wanted, role=alternate(wanted.role))
+    yield from login_steps(facts.server, facts.other, other, None)
+    user, clone = sorted((wanted.role, other.role), key=len)
+    its_facts = facts.role if wanted.role == clone else facts.other
+    if its_facts is None or user not in its_facts.member_of:
+        yield Step("let the clone do what the user may", f"grant {identifier(user)} to {identifier(clone)}")
 
 
 def connect_step(server: ServerFacts, wanted: LoginRole) -> Step:

@@ -58,6 +58,12 @@ def test_who_alternates_users_logs_in_as_the_administrator() -> None:
     assert '"masterarn":"${Database.MasterUserSecret.SecretArn}"' in text
 
 
+def test_both_users_are_provisioned_where_they_alternate() -> None:
+    """AWS's function would make the clone without limit, search_path and time-outs."""
+    plan = template()["Resources"]["Schema"]["Properties"]["Plan"]
+    assert plan["AlternatingUsers"] == {"Fn::If": ["UsersAlternate", True, False]}
+
+
 def test_who_alternates_users_reaches_rds() -> None:
     """The administrator's secret has neither host nor port: AWS's function asks RDS, by an endpoint."""
     endpoints = resources("AWS::EC2::VPCEndpoint")

@@ -196,7 +196,7 @@ def test_the_plan_names_every_function_with_its_share() -> None:
     assert not shares
     its_own = {"Fn::If": ["MonitorHasLogin", "own", "application"]}
     assert logins == {"records": "application", "health": "application", "monitor": its_own, "provision": "own"}
-    known = dict.fromkeys(plan, "given") | {"Mode": "direct", "Headroom": 5}
+    known = dict.fromkeys(plan, "given") | {"Mode": "direct", "Headroom": 5, "AlternatingUsers": "true"}
     functions_ = [{**share, "Environments": 1, "PoolSize": 1, "Login": "own"} for share in plan["Functions"]]
     assert read_plan({**known, "Functions": functions_}).functions
 

@@ -178,7 +178,7 @@ def test_direct_tls_tells_nothing_to_who_is_trusted_and_no_postgresql(
     context = server_context(ours.issue_cert(HOST))
     context.set_alpn_protocols(protocols)
     impostor = Impostor(shakes_hands(context))
-    with impostor.listening() as port, pytest.raises(UnreachableError, match="ALPN|SSL"):
+    with impostor.listening() as port, pytest.raises(UnreachableError, match=r"ALPN|SSL"):
         connect(port, trusted, TlsNegotiation.DIRECT)
     assert impostor.decrypted == b""
 

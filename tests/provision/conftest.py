@@ -79,7 +79,7 @@ class Site:
     server: PostgresServer
     manager: SecretsManager
     name: str = field(default_factory=lambda: f"site{next(_numbers)}")
-    password: str = field(default_factory=secrets.token_urlsafe)
+    password: str = field(default_factory=lambda: secrets.token_urlsafe())  # the canary's, which is there by then
 
     def __post_init__(self) -> None:
         self.role = f"{self.name}_app"
@@ -145,7 +145,7 @@ class Site:
     def drop(self) -> None:
         with self.connect("postgres", self.server.password, "postgres") as admin:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
-            for role in (self.role, self.monitor):
+            for role in (f"{self.role}_clone", self.role, self.monitor):
                 admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
 
