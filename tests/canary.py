@@ -43,9 +43,11 @@ def _recognisable_token(nbytes: int | None = None) -> str:
     return f"{PASSWORD}-{_token(nbytes)}"
 
 
+secrets.token_urlsafe = _recognisable_token  # now, since a class may keep the function when it is imported
+
+
 def pytest_configure() -> None:
-    """Make passwords recognisable, and see every folder go, before any test or fixture makes one."""
-    secrets.token_urlsafe = _recognisable_token
+    """See every folder go."""
     for target, name, seeing in (
         (shutil, "rmtree", _remove),
         (Guardian, "folder", _guard),

@@ -79,7 +79,7 @@ class Site:
     server: PostgresServer
     manager: SecretsManager
     name: str = field(default_factory=lambda: f"site{next(_numbers)}")
-    password: str = field(default_factory=lambda: secrets.token_urlsafe())  # the canary's, which is there by then
+    password: str = field(default_factory=secrets.token_urlsafe)
 
     def __post_init__(self) -> None:
         self.role = f"{self.name}_app"
