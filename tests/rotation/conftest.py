@@ -67,9 +67,9 @@ class Application:
         self.environments.append(Database(made, credentials=credentials))
         return self.environments[-1]
 
-    def rotation(self, *, alternating: bool = False) -> Rotation:
+    def rotation(self, *, alternating: bool = False, leaves_pending: bool = True) -> Rotation:
         """Return a rotation of the secret that has not begun."""
-        return Rotation(self.client, self.secret_id, self.admin, alternating=alternating)
+        return Rotation(self.client, self.secret_id, self.admin, alternating=alternating, leaves_pending=leaves_pending)
 
     def reads(self) -> int:
         """Return how often the environments have read the secret since this was last asked."""

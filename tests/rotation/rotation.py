@@ -28,6 +28,8 @@ class Rotation:
     secret_id: str
     admin: Database
     alternating: bool = False
+    leaves_pending: bool = True
+    """AWS's functions leave AWSPENDING where it is; others take it away in the end."""
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
     """The new version's id."""
 
@@ -73,7 +75,7 @@ class Rotation:
         assert can_log_in(self.admin, self._version("AWSPENDING"))
 
     def finish(self) -> None:
-        """Move AWSCURRENT, and with it AWSPREVIOUS; AWSPENDING is taken away."""
+        """Move AWSCURRENT, and with it AWSPREVIOUS."""
         stages = self.client.describe_secret(SecretId=self.secret_id)["VersionIdsToStages"]
         current = next(version for version, names in stages.items() if "AWSCURRENT" in names)
         self.client.update_secret_version_stage(
@@ -82,9 +84,10 @@ class Rotation:
             MoveToVersionId=self.token,
             RemoveFromVersionId=current,
         )
-        self.client.update_secret_version_stage(
-            SecretId=self.secret_id, VersionStage="AWSPENDING", RemoveFromVersionId=self.token
-        )
+        if not self.leaves_pending:
+            self.client.update_secret_version_stage(
+                SecretId=self.secret_id, VersionStage="AWSPENDING", RemoveFromVersionId=self.token
+            )
 
     def _version(self, stage: str) -> dict[str, Any]:
         answer = self.client.get_secret_value(SecretId=self.secret_id, VersionStage=stage)

@@ -35,18 +35,19 @@ def warm(application: Application, **settings: int) -> None:
     assert application.reads() == ENVIRONMENTS, "a cold start reads the secret once"
 
 
-def rotate(application: Application, *, alternating: bool) -> Iterator[str]:
+def rotate(application: Application, *, alternating: bool, leaves_pending: bool = True) -> Iterator[str]:
     """Take the steps; the rotation's own reads are not the environments'."""
-    for step in application.rotation(alternating=alternating).steps():
+    for step in application.rotation(alternating=alternating, leaves_pending=leaves_pending).steps():
         application.reads()
         yield step
 
 
-def test_a_single_users_rotation_fails_no_connect(application: Application) -> None:
+@pytest.mark.parametrize("leaves_pending", [True, False])
+def test_a_single_users_rotation_fails_no_connect(application: Application, *, leaves_pending: bool) -> None:
     """Row 8: with a connection for each request AWSPENDING bridges the window; two calls find it, and no third."""
     warm(application, pool_size=0)
     reads = {}
-    for step in rotate(application, alternating=False):
+    for step in rotate(application, alternating=False, leaves_pending=leaves_pending):
         assert serve(application) == serve(application) == {application.user}
         reads[step] = application.reads()
     assert reads == {"create": 0, "set": 2 * ENVIRONMENTS, "test": 0, "finish": 0}
