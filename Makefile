@@ -11,7 +11,7 @@ SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz budget doctor bench-flights bench-speed bench-coldstart bench-dashboard bench-fleet format tables lock clean
+.PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz budget doctor bench-flights bench-speed bench-coldstart bench-dashboard bench-fleet format tables authorities lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -126,6 +126,9 @@ format: $(VENV)/.installed ## Put the code in order
 
 tables: $(VENV)/.installed ## Write the README's table of settings
 	@PYTHONPATH=src $(BIN)/python -m local.tables
+
+authorities: $(VENV)/.installed ## Fetch the roots that functions trust anew: src/db/authorities.pem
+	@PYTHONPATH=src $(BIN)/python -m local.authorities
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 lock: $(VENV)/.installed ## Pin the dependencies anew, with their hashes

@@ -13,7 +13,7 @@ from db.protocol.dial import ALPN
 from db.settings import RDS_AUTHORITIES, SYSTEM_AUTHORITIES, DatabaseSettings, Tls
 
 AUTHORITIES = Path(__file__).with_name("authorities.pem")
-"""The roots of RDS, Aurora and RDS Proxy; `python -m local.authorities` writes it."""
+"""The roots of RDS, Aurora and RDS Proxy; `make authorities` writes it."""
 
 PEM = "-----BEGIN CERTIFICATE-----"
 
