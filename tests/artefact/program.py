@@ -53,6 +53,44 @@ def import_all(_job: dict[str, Any]) -> list[str]:
     return [str(importlib.import_module(name).__file__) for name in found]
 
 
+def import_libraries(_job: dict[str, Any]) -> dict[str, str]:
+    """Import every module of the libraries; return why, where one could not be."""
+    artefact, failed = Path(sys.path[0]), {}
+    for path in sorted(artefact.rglob("*.pyc")):
+        parts = path.relative_to(artefact).with_suffix("").parts
+        if parts[0] not in PACKAGES:
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # noqa: BLE001 - whatever a module does
+                failed[name] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+def session(_job: dict[str, Any]) -> list[Any]:
+    """Write a row by the ORM and read it back in another session."""
+    from sqlalchemy import Integer, select  # noqa: PLC0415 - as below
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column  # noqa: PLC0415 - what is to be tried
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Note(Base):
+        __tablename__ = "artefact_notes"
+        id: Mapped[int] = mapped_column(Integer, primary_key=True)
+        text: Mapped[str]
+
+    database = importlib.import_module("handlers.environment").database
+    Base.metadata.create_all(database.engine)
+    try:
+        with database.session() as orm:
+            orm.merge(Note(id=1, text="kept"))
+        with database.session() as orm:
+            return list(orm.scalars(select(Note.text)))
+    finally:
+        Base.metadata.drop_all(database.engine)
+
+
 def load(job: dict[str, Any]) -> dict[str, Any]:
     """Import a handler, invoke it; return the modules that there were after each, and the megabytes in memory then."""
     handler = handler_of(job["handler"])
