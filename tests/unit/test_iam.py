@@ -11,11 +11,14 @@ import botocore.auth
 import botocore.session
 import pytest
 
+import db
 from db import IamCredentials, Secret
 from db.credentials.iam import auth_token
 from db.deadline import UNBOUNDED
 from db.environment.process import AwsIdentity, aws_identity
 
+SOURCE = str(Path(db.__file__).parents[1])
+"""Wherever these tests have it from: the tree, or the artefact."""
 NOW = datetime(2026, 11, 22, 8, 5, 9, tzinfo=UTC)
 SESSION = "FwoGZXIvYXdzEA+/=token"
 HOST = "db.cxyz.eu-central-1.rds.amazonaws.com"
@@ -79,7 +82,7 @@ raise SystemExit(bool({"boto3", "botocore"} & set(sys.modules)))
 
 def test_a_token_is_signed_without_the_sdk_and_without_a_call() -> None:
     """A cold start with IAM imports no boto3 and opens no socket."""
-    keys = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B", "PYTHONPATH": "src"}
+    keys = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B", "PYTHONPATH": SOURCE}
     done = subprocess.run([sys.executable, "-B", "-c", PROGRAM], check=False, capture_output=True, text=True, env=keys)
     assert done.returncode == 0, done.stderr
 
@@ -119,7 +122,7 @@ def test_the_clone_of_a_snapshot_finds_its_keys_without_loading_the_sdk(tmp_path
     """What looks for them came with the snapshot; the keys did not."""
     file = tmp_path / "credentials"
     file.write_text("[default]\naws_access_key_id = A\naws_secret_access_key = B\n")
-    keys = {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_SHARED_CREDENTIALS_FILE": str(file), "PYTHONPATH": "src"}
+    keys = {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_SHARED_CREDENTIALS_FILE": str(file), "PYTHONPATH": SOURCE}
     command = [sys.executable, "-B", "-c", RESTORED]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=keys)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
+
+import db
+
+SOURCE = str(Path(db.__file__).parents[1])
+"""Wherever these tests have it from: the tree, or the artefact."""
 
 PROGRAM = """
 import sys
@@ -19,5 +25,5 @@ raise SystemExit(f"imported {heavy}" if heavy else 0)
 def test_importing_and_building_opens_nothing() -> None:
     """No socket, no name resolved, no program started, none of the heavy libraries."""
     command = [sys.executable, "-B", "-c", PROGRAM]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env={"PYTHONPATH": "src"})
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env={"PYTHONPATH": SOURCE})
     assert done.returncode == 0, done.stderr
