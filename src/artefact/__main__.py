@@ -49,12 +49,16 @@ def _make_libraries(target: Path, architectures: list[str]) -> None:
 
 
 def _say_no_bytecode() -> None:
+    """Say so on stdout: of make's stderr SAM shows nothing unless make fails.
+
+    Another Python alone would not make SAM build again what it has in its own cache.
+    """
     here = f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
     print(  # noqa: T201 - a build speaks on its console
         f"slotwise: no bytecode in this artefact, so its cold starts take three times as long: the functions run on "
-        f"Python {VERSION} and this is {here}. Build with Python {VERSION} (PYTHON=python{VERSION} sam build) or in "
-        f"SAM's container (sam build --use-container).",
-        file=sys.stderr,
+        f"Python {VERSION} and this is {here}. Build with Python {VERSION} (PYTHON=python{VERSION} sam build "
+        f"--no-cached) or in SAM's container (sam build --no-cached --use-container).",
+        flush=True,
     )
 
 

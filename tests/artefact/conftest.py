@@ -1,7 +1,7 @@
 """The built artefact, run by the runtime's Python as Lambda runs it: the artefact, the SDK, and nothing else.
 
-`make artefact` builds it and names it in ARTEFACT, and the runtime's Python, which has the tests' packages, in
-ARTEFACT_PYTHON.
+`make artefact` builds it and names it in ARTEFACT, the runtime's Python, which has the tests' packages, in
+ARTEFACT_PYTHON, and SAM's own in SAM_PYTHON.
 """
 
 import importlib.util
@@ -36,6 +36,12 @@ def artefact() -> Path:
 def runtime_python() -> str:
     """The runtime's Python, with all that the tests need."""
     return str(Path(os.environ["ARTEFACT_PYTHON"]).absolute())
+
+
+@pytest.fixture(scope="session")
+def sam_python() -> str:
+    """The Python that has SAM's builders."""
+    return str(Path(os.environ["SAM_PYTHON"]).absolute())
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from artefact import cache, runtime
+from artefact import cache
 from artefact.contents import OURS
 from artefact.runtime import PLATFORMS, VERSION
 from tests.artefact.building import ROOT, build
@@ -108,17 +107,36 @@ def test_it_is_no_larger_than_the_plain_one(artefact: Path, tmp_path: Path) -> N
     assert path.stat().st_size < UPLOAD_LIMIT_BYTES
 
 
+AS_SAM_RUNS_MAKE = """
+import sys
+from aws_lambda_builders.workflows.custom_make.make import SubProcessMake
+from aws_lambda_builders.workflows.custom_make.utils import OSUtils
+SubProcessMake(OSUtils()).run(["--silent", "build-RecordsFunction"], cwd=sys.argv[1])
+"""
+ANOTHER_PYTHON = """#!{python}
+import runpy, sys
+from artefact import runtime
+runtime.PYTHON = (3, 0)
+del sys.argv[:2]
+runpy.run_module("artefact", run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.mark.timeout(300)
 def test_another_python_builds_without_bytecode_and_says_so(
-    tmp_path: Path, runtime_python: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, runtime_python: str, sam_python: str
 ) -> None:
-    """The artefact works all the same, only slower; the message says what to do."""
-    monkeypatch.setattr(runtime, "PYTHON", (3, 0))
-    monkeypatch.setattr(sys, "argv", ["artefact", str(tmp_path / "task"), "--architecture", "x86_64"])
-    monkeypatch.setenv(cache.ROOT_VARIABLE, str(ROOT / ".cache" / "plain"))
-    runpy.run_module("artefact", run_name="__main__")
-    assert "no bytecode" in (said := capfd.readouterr().err)
-    assert f"Build with Python {VERSION}" in said
+    """The artefact works all the same, only slower; what SAM shows of make's words says what to do."""
+    builder = tmp_path / "python"
+    builder.write_text(ANOTHER_PYTHON.format(python=sys.executable))
+    builder.chmod(0o755)
+    kept = {cache.ROOT_VARIABLE: str(ROOT / ".cache" / "plain"), "PYTHONPATH": str(ROOT / "src")}
+    environ = {**os.environ, **kept, "PYTHON": str(builder), "ARTIFACTS_DIR": str(tmp_path / "task")}
+    command = [sam_python, "-c", AS_SAM_RUNS_MAKE, str(ROOT / "src")]
+    built = subprocess.run(command, check=True, capture_output=True, text=True, env=environ)
+    shown = built.stdout + built.stderr
+    assert "no bytecode" in shown
+    assert f"PYTHON=python{VERSION} sam build --no-cached" in shown
     assert not list((tmp_path / "task").rglob("*.pyc"))
     program = "import db; from aws_lambda_powertools.event_handler import AppSyncResolver"
     environ = {"PYTHONPATH": str(tmp_path / "task"), "PYTHONDONTWRITEBYTECODE": "1"}
