@@ -69,8 +69,8 @@ def import_libraries(_job: dict[str, Any]) -> dict[str, str]:
 
 def session(_job: dict[str, Any]) -> list[Any]:
     """Write a row by the ORM and read it back in another session."""
-    from sqlalchemy import Integer, select  # noqa: PLC0415 - as below
-    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column  # noqa: PLC0415 - what is to be tried
+    from sqlalchemy import Integer, select
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
     class Base(DeclarativeBase):
         pass

@@ -1,10 +1,15 @@
 """The token that logs in instead of a password."""
 
+import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import botocore.auth
@@ -12,10 +17,16 @@ import botocore.session
 import pytest
 
 import db
-from db import IamCredentials, Secret
+from db import Database, DatabaseSettings, Deadline, IamCredentials, Secret, SecretError, UnavailableError
 from db.credentials.iam import auth_token
 from db.deadline import UNBOUNDED
-from db.environment.process import AwsIdentity, aws_identity
+from db.environment.lifecycle import Lifecycle
+from db.environment.process import AwsIdentity, LambdaProcess, aws_identity
+from local.postgres import free_port
+from local.serving import Server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SOURCE = str(Path(db.__file__).parents[1])
 """Wherever these tests have it from: the tree, or the artefact."""
@@ -103,6 +114,78 @@ def test_keys_that_are_not_in_the_environment_are_looked_for_as_the_sdk_does(mon
         NOW,
     )
     assert [login.password for login in who.logins(UNBOUNDED)] == [expected]
+
+
+class Keys:
+    """Where the clone of a snapshot is told its keys: answers with a status, or never, and counts who asked."""
+
+    def __init__(self) -> None:
+        self.status, self.asked, self.silent = "200 OK", 0, threading.Event()
+        self.silent.set()
+
+    def __call__(self, _environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        self.asked += 1
+        self.silent.wait(20)
+        start_response(self.status, [("Content-Type", "application/json")])
+        expires = (datetime.now(UTC) + timedelta(hours=6)).isoformat()
+        keys = {"AccessKeyId": "ASIA", "SecretAccessKey": "key", "Token": SESSION, "Expiration": expires}
+        return [json.dumps(keys).encode()]
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Keys]:
+    told = Keys()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", SESSION)
+    with Server(told) as server:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.port}/keys")
+        yield told
+        told.silent.set()
+
+
+def restored() -> tuple[Database, Lifecycle]:
+    """An environment with an IAM login, from whose INIT a snapshot is about to be taken."""
+    settings = DatabaseSettings(iam_user="app", host="127.0.0.1", port=free_port(), tls_ca="system", reserve_s=0.2)
+    database = Database(settings)
+    life = Lifecycle(database, LambdaProcess(runtime_api="127.0.0.1:1", is_snapshot=True))
+    life.before_snapshot()
+    return database, life
+
+
+def test_a_clone_asks_for_its_keys_once(keys: Keys) -> None:
+    """Once for all the logins until the keys expire."""
+    who = IamCredentials("app", {"host": HOST}, lambda: None, lambda: NOW)
+    who.forget()
+    assert keys.asked == 0
+    for _ in range(3):
+        (login,) = who.logins(Deadline.after(10))
+        assert "X-Amz-Credential=ASIA" in login.password.reveal()
+    assert keys.asked == 1
+
+
+def test_a_restore_succeeds_where_there_are_no_keys_and_the_borrow_says_so(keys: Keys) -> None:
+    """A typed error, for a 503, that says what kind of failure it was and nothing that the SDK had met."""
+    keys.status = "500 Internal Server Error"
+    database, life = restored()
+    life.after_restore()
+    with pytest.raises(SecretError) as caught, database.invocation(10_000), database.autocommit():
+        pass
+    assert str(caught.value).endswith("cannot be had: CredentialRetrievalError")
+    assert SESSION not in "".join(traceback.format_exception(caught.value))
+
+
+def test_keys_that_do_not_come_are_waited_for_no_longer_than_anything_else(keys: Keys) -> None:
+    """The SDK tries for eight seconds; an invocation with less answers in time."""
+    keys.silent.clear()
+    database, _ = restored()
+    began = time.monotonic()
+    with pytest.raises(UnavailableError), database.invocation(700), database.autocommit():
+        pass
+    assert time.monotonic() - began < 2
 
 
 RESTORED = """

@@ -14,8 +14,9 @@ from db.credentials.sdk import new_session
 from db.credentials.signature import ALGORITHM, Signer, digest
 from db.deadline import Deadline
 from db.environment.process import AwsIdentity
-from db.errors import ConfigurationError
+from db.errors import ConfigurationError, SecretError
 from db.masking import Secret
+from db.patience import in_time
 
 SERVICE = "rds-db"
 EXPIRES_S = 900
@@ -40,10 +41,12 @@ class IamCredentials(Credentials):
         self._where = {"port": DEFAULT_PORT, **overrides}
         self._identity = identity
         self._now = now
+        self._session: Any = None
+        """The SDK's, where it took one: it keeps the keys until they expire. Not to be used by two threads at once."""
 
-    def logins(self, deadline: Deadline) -> Iterator[Login]:  # noqa: ARG002 - nobody is asked, nothing waited for
-        """Yield one login with a token of its own."""
-        identity = self._identity() or _identity_of_session()
+    def logins(self, deadline: Deadline) -> Iterator[Login]:
+        """Yield one login with a token of its own; SecretError where our keys cannot be had before `deadline`."""
+        identity = self._identity() or self._asked_of_sdk(deadline)
         token = auth_token(identity, self._where["host"], self._where["port"], self._user, self._now())
         yield Login(user=self._user, password=token, **self._where)
 
@@ -51,23 +54,45 @@ class IamCredentials(Credentials):
         """Forget it: the next token is another."""
 
     def forget(self) -> None:
-        """Load the SDK, which tells the clones of a snapshot who they are."""
-        new_session()
+        """Load the SDK and begin a session that knows nobody: it will tell the clones of a snapshot who they are."""
+        self._session = new_session()
+
+    def _asked_of_sdk(self, deadline: Deadline) -> AwsIdentity:
+        """Ask the SDK, in a thread of its own: it tries for seconds, and knows no deadline."""
+        session, self._session = self._session, None  # an answer that comes too late is still waited for with it
+        found: AwsIdentity | str | None
+        try:
+            found, self._session = in_time(lambda: _found_by_sdk(session), deadline)
+        except TimeoutError as error:
+            found = type(error).__name__
+        if isinstance(found, AwsIdentity):
+            return found
+        if found is None:
+            raise ConfigurationError("DB_IAM_USER needs AWS credentials and a region, and there are none")
+        raise SecretError(f"the AWS credentials that DB_IAM_USER needs cannot be had: {found}")
 
 
-def _identity_of_session() -> AwsIdentity:
-    """Return what the SDK finds where the environment has no keys: a restored snapshot, a developer's machine."""
-    session = new_session()
-    found, region = session.get_credentials(), session.get_config_variable("region")
-    if found is None or region is None:
-        raise ConfigurationError("DB_IAM_USER needs AWS credentials and a region, and there are none")
-    keys = found.get_frozen_credentials()
-    return AwsIdentity(
+def _found_by_sdk(session: Any) -> tuple[AwsIdentity | str | None, Any]:  # noqa: ANN401 - botocore has no types
+    """Return who we are where the environment has no keys, as in a restored snapshot, and the session that knows it.
+
+    In the place of who: None where nobody has keys for us, or the kind of failure. Raises nothing: botocore's errors
+    say what they met, our token too.
+    """
+    try:
+        session = session or new_session()
+        found, region = session.get_credentials(), session.get_config_variable("region")
+        keys = found.get_frozen_credentials() if found else None
+    except Exception as error:  # noqa: BLE001 - as above
+        return type(error).__name__, session
+    if keys is None or region is None:
+        return None, session
+    identity = AwsIdentity(
         region=region,
         access_key_id=keys.access_key or "",
         secret_access_key=Secret(keys.secret_key or ""),
         session_token=Secret(keys.token or ""),
     )
+    return identity, session
 
 
 def auth_token(identity: AwsIdentity, host: str, port: int, user: str, now: datetime) -> Secret:
