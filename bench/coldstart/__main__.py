@@ -33,16 +33,22 @@ class Runner:
     variables: Mapping[str, str]
 
     def run(self, form: Path, function: str, module: str, **more: str) -> dict[str, Any]:
-        """Run one in a fresh process; add the seconds from its start to its result."""
+        """Run one in a fresh process; add the seconds from its start to its last line, which is the result."""
         command = [str(forms.python()), "-I", "-S", "-B", str(PROGRAM), str(form), function, module, str(self.sdk)]
-        began = time.perf_counter()
-        done = subprocess.run(
-            command, check=False, env={**self.variables, **more}, input=EVENT, capture_output=True, text=True
-        )
-        seconds = time.perf_counter() - began
-        if done.returncode:
-            raise RuntimeError(f"{module} out of {form.name}: {done.stderr[-2000:]}")
-        return {"seconds": seconds, **json.loads(done.stdout.splitlines()[-1])}
+        said: list[tuple[float, str]] = []
+        with tempfile.TemporaryFile("w+") as stderr, tempfile.TemporaryFile("w+") as stdin:
+            stdin.write(EVENT)
+            stdin.seek(0)
+            began = time.perf_counter()
+            with subprocess.Popen(
+                command, env={**self.variables, **more}, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, text=True
+            ) as process:
+                said += [(time.perf_counter() - began, line) for line in process.stdout or ()]
+            if process.returncode:
+                stderr.seek(0)
+                raise RuntimeError(f"{module} out of {form.name}: {stderr.read()[-2000:]}")
+        seconds, result = said[-1]
+        return {"seconds": seconds, **json.loads(result)}
 
 
 def main() -> None:

@@ -62,3 +62,4 @@ if __name__ == "__main__":
     import json
 
     sys.stdout.write("\n" + json.dumps(result) + "\n")
+    sys.stdout.flush()  # what Python does at its end is none of the answer's
