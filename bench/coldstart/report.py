@@ -3,6 +3,13 @@
 from typing import Any
 
 USUAL = "the usual way"
+MOST_MODULES = 330
+MODULES = [
+    "Modules are counted twice: those out of the artefact, and all that there are once the handler is imported, Python's",
+    "own among them: a bare interpreter has two dozen, and these libraries want a hundred more. SQLAlchemy with pg8000,",
+    "as they are installed, come to 330 in all, so none of ours stays under that; the tests of the artefact hold both",
+    "counts where they are.",
+]
 
 
 def render(result: dict[str, Any]) -> str:
@@ -32,13 +39,14 @@ def _imports(found: dict[str, Any]) -> list[str]:
     for module, forms in found.items():
         ours, plain = forms["ours"], forms["plain"]
         bytes_ratio = ours["bytes"] / plain["bytes"]
+        most = f"{MOST_MODULES}, not reached" if ours["modules"] > MOST_MODULES else f"{MOST_MODULES}"
         lines += [
             f"| `{module}`: time | {_ms(ours)} | {_ms(plain)} | **{ours['seconds'] / plain['seconds']:.2f}** | 0.33 |",
             f"| `{module}`: modules out of the artefact | **{ours['carried']}** | {plain['carried']} | | 330 |",
-            f"| `{module}`: modules, with Python's own | {ours['modules']} | {plain['modules']} | | |",
+            f"| `{module}`: modules in all | {ours['modules']} | {plain['modules']} | | {most} |",
             f"| `{module}`: bytes read | {_mb(ours['bytes'])} | {_mb(plain['bytes'])} | **{bytes_ratio:.2f}** | 0.5 |",
         ]
-    return [*lines, ""]
+    return [*lines, "", *MODULES, ""]
 
 
 def _answers(found: dict[str, Any]) -> list[str]:

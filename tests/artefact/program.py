@@ -95,7 +95,7 @@ def load(job: dict[str, Any]) -> dict[str, Any]:
     """Import a handler, invoke it; return the modules that there were after each, and the megabytes in memory then."""
     handler = handler_of(job["handler"])
     imported = sorted(sys.modules)
-    answers = [handler(event, Context())["statusCode"] for event in job["events"]]
+    answers = [handler(event, Context()).get("statusCode") for event in job["events"]]
     carried = [name for name in sys.modules if str(getattr(sys.modules[name], "__file__", "")).startswith(sys.path[0])]
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     resident_mb = int(status["VmRSS"].split()[0]) / 1024
