@@ -7,7 +7,6 @@ Knows nothing of events and metrics: what else is to be done at the end, it is t
 
 import os
 import random
-import signal
 import socket
 import ssl
 import sys
@@ -19,6 +18,7 @@ from db.database import Database
 from db.deadline import Deadline
 from db.environment.extension_api import register
 from db.environment.process import LambdaProcess
+from db.environment.sigterm import at_sigterm
 from db.errors import SlotwiseError
 from db.rehearsal import Work
 from db.settings import AtInit
@@ -99,19 +99,14 @@ class Lifecycle:
         snapshot_restore_py.register_after_restore(self.after_restore)
 
     def _await_the_end(self, runtime_api: str) -> None:
-        """Ask for SIGTERM, and wait for it in a thread of its own.
-
-        A handler would run in the main thread, which may be waiting in C code of the runtime client; so every thread
-        that is started from here on leaves the signal to this one.
-        """
-        self._extension = register(runtime_api)
-        if self._extension is not None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            threading.Thread(target=self._end, name="slotwise-end", daemon=True).start()
+        """Ask for SIGTERM, and wait for it; only the main thread, which imports a function, may say who hears it."""
+        if threading.current_thread() is threading.main_thread():
+            self._extension = register(runtime_api)
+            if self._extension is not None:
+                at_sigterm(self._end)
 
     def _end(self) -> None:
-        """Wait for SIGTERM, say goodbye to the server, and end before Lambda kills."""
-        signal.sigwait({signal.SIGTERM})
+        """Say goodbye to the server, and end before Lambda kills."""
         watchdog = threading.Timer(SHUTDOWN_TIMEOUT_S, os._exit, (0,))
         watchdog.daemon = True
         watchdog.start()
