@@ -5,6 +5,7 @@ Knows nothing of pools.
 
 from collections.abc import Callable, Iterator, Mapping
 
+from db.application import completed
 from db.credentials.identity import Credentials, Login
 from db.credentials.refusals import Refusals
 from db.deadline import Deadline
@@ -41,6 +42,8 @@ class Connector:
         self._startup_parameters = startup_parameters
         self._habits = Habits()
         self._refusals = Refusals()
+        self._name: str | None = None
+        """What this environment is called on the server, from its first connect on."""
 
     @property
     def takes_parameters(self) -> bool:
@@ -57,10 +60,11 @@ class Connector:
             return
 
     def forget(self) -> None:
-        """Forget keys made of passwords, what servers are used to, and refusals: before a snapshot is taken."""
+        """Forget keys made of passwords, what servers are used to, refusals, our name: before a snapshot is taken."""
         self._credentials.forget()
         self._habits.forget()
         self._refusals = Refusals()
+        self._name = None
 
     def connect(self, *, joins: bool = False) -> WatchedConnection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time.
@@ -92,7 +96,7 @@ class Connector:
             address=self._address(login),
             user=login.user,
             password=login.password.reveal(),
-            required=required_parameters(self._settings, login.database),
+            required=required_parameters(self._own_name(), login.database),
             optional=optional_parameters(self._settings, moving),
             begins_scram=self._settings.iam_user is None,
         )
@@ -115,6 +119,10 @@ class Connector:
                 connection.time_limit.begin_with(limit)
             return connection
         raise failure from cause
+
+    def _own_name(self) -> str:
+        self._name = self._name or completed(self._settings.application_name)
+        return self._name
 
     def _address(self, login: Login) -> Address:
         return Address(

@@ -144,7 +144,8 @@ class DatabaseSettings:
     sql_comments: Switch = _setting("DB_SQL_COMMENTS", Switch.ON, choice(Switch))
     """`on`: each statement carries the ids of request and trace, in sqlcommenter's form."""
     application_name: str = _setting("DB_APPLICATION_NAME", "slotwise")
-    """What pg_stat_activity shows; in Lambda the function's name, its version and the environment's id by default."""
+    """What pg_stat_activity shows; in Lambda the function's name, its version and the environment's id by default.
+    Behind a colon at its end come digits of each environment's own."""
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together, or not here."""

@@ -8,9 +8,9 @@ CLIENT_CHECK = "1s"
 """How often the server looks, while it works for us, whether we are still there (PostgreSQL 14 and later)."""
 
 
-def required_parameters(settings: DatabaseSettings, database: str) -> dict[str, str]:
+def required_parameters(application_name: str, database: str) -> dict[str, str]:
     """Return what every server and pooler takes."""
-    return {"database": database, "application_name": settings.application_name}
+    return {"database": database, "application_name": application_name}
 
 
 def optional_parameters(settings: DatabaseSettings, others: Mapping[str, str]) -> dict[str, str]:

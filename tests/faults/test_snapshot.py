@@ -27,6 +27,19 @@ def test_clones_share_neither_connection_nor_chance(
         assert backends == {clone.invoke("backend") for clone in clones}
 
 
+def test_clones_are_told_apart_on_the_server(start_environment: Callable[..., Environment]) -> None:
+    """Row 18: a snapshot knows no log stream; each clone completes its name by itself, and keeps it."""
+    parent = start_environment(DB_APPLICATION_NAME="records:7:")
+    before = parent.invoke("name")
+    parent.invoke("before_snapshot")
+    with ExitStack() as stack:
+        clones = [stack.enter_context(parent.clone()) for _ in range(CLONES)]
+        names = {clone.invoke("name") for clone in clones}
+        assert len(names - {before}) == CLONES
+        assert {name.rpartition(":")[0] for name in names} == {"records:7"}
+        assert names == {clone.invoke("name") for clone in clones}
+
+
 def test_nothing_is_open_in_a_snapshot(start_environment: Callable[..., Environment], postgres: PostgresServer) -> None:
     """Row 18: the server has been told goodbye before the snapshot, so no clone finds a socket that others use."""
     with Proxy(postgres.port) as proxy:

@@ -33,6 +33,13 @@ def backend(database: Database) -> int:
     return pid
 
 
+def name(database: Database) -> str:
+    """Say what the server calls this environment."""
+    with database.autocommit() as connection:
+        called: str = connection.scalar(text("select current_setting('application_name')"))
+    return called
+
+
 def hold(database: Database, name: str, seconds: float) -> int:
     """Lock a row in a transaction, and be busy with other things."""
     with database.transaction() as connection:
@@ -81,7 +88,7 @@ def after_restore(database: Database) -> float:
     return random.random()  # noqa: S311 - the generator that clones would share is the point
 
 
-ALL = (sleep, count_up, increment, backend, hold, fail, before_snapshot, after_restore)
+ALL = (sleep, count_up, increment, backend, name, hold, fail, before_snapshot, after_restore)
 WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in ALL}
 
 
@@ -110,7 +117,8 @@ def _say(channel: socket.socket, answer: dict[str, Any]) -> None:
 
 
 def _clone(channel: socket.socket) -> socket.socket:
-    """Fork; the clone goes on with a channel of its own."""
+    """Fork; the clone goes on with a channel of its own, and with its parent's chance: a fork alone would reseed."""
+    chance = random.getstate()
     _say(channel, {"result": "ready"})
     _, (descriptor, *_), _, _ = socket.recv_fds(channel, 1, 1)
     own = socket.socket(fileno=descriptor)
@@ -119,6 +127,7 @@ def _clone(channel: socket.socket) -> socket.socket:
         _say(channel, {"result": "cloned"})
         return channel
     channel.close()
+    random.setstate(chance)
     _say(own, {"result": os.getpid()})
     return own
 
