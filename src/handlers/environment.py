@@ -30,9 +30,10 @@ Handler = Callable[[Event, LambdaContext], Answer]
 logging.getLogger("aws_lambda_powertools").setLevel(logging.INFO)
 logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
-telemetry = Telemetry(metrics, logger)
+process = lambda_process()
+telemetry = Telemetry(metrics, logger, process.function_name)
 database = Database(DatabaseSettings.from_env(), observer=telemetry)
-lifecycle = Lifecycle(database, lambda_process(), at_end=telemetry.flush)
+lifecycle = Lifecycle(database, process, at_end=telemetry.flush)
 lifecycle.begin()
 
 

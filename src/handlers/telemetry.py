@@ -25,9 +25,10 @@ MAX_TEXT: Final = 2000
 class Telemetry:
     """The Observer of a function, flushed once an invocation by `Metrics.log_metrics`."""
 
-    def __init__(self, metrics: Metrics, logger: Logger) -> None:
+    def __init__(self, metrics: Metrics, logger: Logger, function_name: str | None = None) -> None:
+        """Begin; `function_name` is for what happens before the first invocation says its own."""
         self._metrics, self._logger = metrics, logger
-        self._function_name = "none"
+        self._function_name = function_name or "none"
         self._is_cold = True
         self._route: str | None = None
         self._slow: dict[str, SlowStatement] = {}
@@ -118,6 +119,7 @@ class Telemetry:
     def flush(self) -> None:
         """Write what no invocation has written: at the end of the environment."""
         if self._metrics.metric_set:
+            self._metrics.dimension_set["function_name"] = self._function_name
             self._metrics.flush_metrics()
 
     def _note_failure(self, kind: str | None) -> None:

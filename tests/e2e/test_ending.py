@@ -1,11 +1,14 @@
 """The end of an environment under AWS's own emulator and runtime client."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from local.environment import ExecutionEnvironment
 from local.function import LambdaFunction
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
@@ -25,10 +28,16 @@ def make_ending(
 
     def make(port: int, **variables: str) -> LambdaFunction:
         server = f"postgresql://postgres:{postgres.password}@127.0.0.1:{port}/postgres"
-        own = {"SERVER": server, "PYTHONPATH": f"{FUNCTIONS}:{SRC}", **variables}
+        login = {"DATABASE_URL": server, "DB_TLS": "insecure-local-only"}
+        own = {**login, "PYTHONPATH": f"{FUNCTIONS}:{SRC}", **variables}
         return make_function(name="ending", handler="ending.handler", timeout_s=20, variables=own)
 
     return make
+
+
+def left_behind(environment: ExecutionEnvironment) -> list[dict[str, Any]]:
+    """Return the metrics that were written for what no invocation had written."""
+    return [json.loads(line) for line in environment.new_lines() if '"LeftBehind":' in line]
 
 
 @pytest.mark.parametrize("polls_in", ["main thread", "thread"])
@@ -48,7 +57,9 @@ def test_the_server_is_told_goodbye_when_an_environment_ends(
         while proxy.live() and time.monotonic() < began + 5:
             time.sleep(0.01)
         assert (proxy.traffic() - before).to_server == len(TERMINATE)
-        assert "flushed" in environment.new_lines()
+        (written,) = left_behind(environment)
+        assert written["LeftBehind"] == [1]
+        assert written["function_name"] == "ending"
 
 
 def test_without_the_extension_the_end_comes_without_a_word(
@@ -56,10 +67,10 @@ def test_without_the_extension_the_end_comes_without_a_word(
 ) -> None:
     """Off by setting: nothing is registered, and Lambda's kill ends the environment as ever."""
     with Proxy(postgres.port) as proxy:
-        function = make_ending(proxy.port, GRACEFUL="false")
+        function = make_ending(proxy.port, DB_GRACEFUL_SHUTDOWN="false")
         assert function.invoke({}).failure is None
         (environment,) = function.idle
         before = proxy.traffic()
         environment.stop()
         assert (proxy.traffic() - before).to_server == 0
-        assert "flushed" not in environment.new_lines()
+        assert left_behind(environment) == []

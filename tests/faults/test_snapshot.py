@@ -4,6 +4,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from sqlalchemy import text
+
+from db import Database
+from db.environment.lifecycle import Lifecycle
+from db.environment.process import LambdaProcess
 from local.postgres import PostgresServer
 from tests.faults.environment import Environment
 from tests.faults.proxy import Proxy
@@ -54,6 +59,24 @@ def test_nothing_is_open_in_a_snapshot(start_environment: Callable[..., Environm
             time.sleep(0.01)
         assert proxy.live() == []
         assert (proxy.traffic() - before).to_server == len(b"X\x00\x00\x00\x04")
+
+
+def test_a_snapshot_knows_neither_keys_nor_the_fleet(
+    make_database: Callable[..., Database], postgres: PostgresServer
+) -> None:
+    """Row 18: what was derived from a password is gone, and so is what was seen: it is no news after a restore."""
+    database = make_database(postgres.url())
+    for _ in range(2):
+        with database.transaction() as connection:
+            connection.execute(text("select 1"))
+    habits, member = database._connector._habits, database._member
+    assert habits.keys._keys
+    assert habits.proven
+    assert member._lookout.sample
+    Lifecycle(database, LambdaProcess()).before_snapshot()
+    assert not habits.keys._keys
+    assert not habits.proven
+    assert not member._lookout.sample
 
 
 def test_a_clone_connects_ahead_where_the_settings_say_so(

@@ -26,7 +26,7 @@ def register(api: str) -> socket.socket | None:
         with connection:
             identifier = _header(_head(connection), IDENTIFIER)
         return _ask(api, "GET", "event/next", {"Lambda-Extension-Identifier": identifier}) if identifier else None
-    except (OSError, ValueError):  # ValueError: an address that is none
+    except (OSError, ValueError, OverflowError):  # the last two: an address that is none
         return None
 
 

@@ -51,6 +51,7 @@ class Lifecycle:
         if self._settings.graceful_shutdown:
             self._await_the_end(self._process.runtime_api)
         if self._settings.at_init is not AtInit.NOTHING and not self._process.is_snapshot:
+            _ = self._database.engine  # built once, before two threads want it
             self._preparing = threading.Thread(target=self._look_up, name="slotwise-prepare", daemon=True)
             self._preparing.start()
 

@@ -46,6 +46,7 @@ class LambdaProcess:
 
     runtime_api: str | None = None
     """Host and port of the runtime's API; None where this is not the process of a function."""
+    function_name: str | None = None
     is_snapshot: bool = False
     """Whether INIT ends in a snapshot that many environments begin with."""
 
@@ -54,6 +55,7 @@ def lambda_process(environ: Mapping[str, str] = ENVIRONMENT) -> LambdaProcess:
     """Read what Lambda says of this process."""
     return LambdaProcess(
         runtime_api=environ.get("AWS_LAMBDA_RUNTIME_API") or None,
+        function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME"),
         is_snapshot=environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start",
     )
 

@@ -1,8 +1,9 @@
 """Hears SIGTERM in a thread of its own, whatever the main thread is doing. Knows nothing of what is to be done then.
 
 A Python handler would run in the main thread, which may be waiting in C code of the runtime client. So the
-interpreter's own handler, which runs at once, says through a pipe that the signal has come. To block the signal and wait
-for it would do here, and harm others: a program that a handler starts would inherit the mask, and nobody could end it.
+interpreter's own handler, which runs at once, says through a pipe that the signal has come. To block the signal and
+wait for it would do here, and harm others: a program that a handler starts would inherit the mask, and nobody could
+end it.
 https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
 """
 
