@@ -10,6 +10,7 @@ import pytest
 from tests.contract.stack import template
 from tests.stacks.combinations import ADMINISTRATOR, COMBINATIONS, GIVEN_DATABASE, GIVEN_NETWORK, MONITOR
 
+EXTENSION = "arn:aws:lambda:eu-central-1:123456789012:layer:AWS-Parameters-and-Secrets:1"
 REFUSED = [
     ({**GIVEN_DATABASE, "VpcId": ""}, "VpcId must say where that database is"),
     ({**GIVEN_DATABASE, "SecurityGroupIds": ""}, "SecurityGroupIds must be groups which that database lets in"),
@@ -21,6 +22,10 @@ REFUSED = [
     ({"ConnectionMode": "pooler"}, "DatabaseHost must be the pooler's"),
     ({**GIVEN_DATABASE, "ConnectionMode": "proxy", "DatabaseClusterId": ""}, "which cluster the proxy is for"),
     ({"Authorization": "jwt", "JwtAudience": "web"}, "whose tokens count"),
+    (
+        {"SnapStart": "PublishedVersions", "SecretsExtensionArn": "arn:aws:lambda:::layer:x:1"},
+        "leave SecretsExtensionArn",
+    ),
     ({"Authorization": "jwt", "JwtIssuer": "https://issuer.example.com"}, "whose tokens count"),
 ]
 
