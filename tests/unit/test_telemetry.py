@@ -146,6 +146,18 @@ def test_what_was_measured_is_written_also_when_the_handler_fails(
     assert metrics.metric_set == {}
 
 
+def test_what_no_invocation_has_written_is_written_by_the_functions_name(
+    metrics: Metrics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the end of an environment that has served nobody, too."""
+    telemetry = Telemetry(metrics, Logger(service="test"), "slotwise-records")
+    telemetry.repeated(Repeat(kind="conflict", wait_ms=1))
+    telemetry.flush()
+    ((dimensions, values, _),) = read(capsys.readouterr().out)
+    assert dimensions == FUNCTION
+    assert values["TransactionsRepeated"] == [1]
+
+
 def test_a_borrow_outside_an_invocation_does_no_harm(metrics: Metrics) -> None:
     """An Observer must not raise."""
     Telemetry(metrics, Logger(service="test")).borrowed(Borrow(waited_ms=1, failure="saturated"))
