@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from artefact.reach import reached
 from artefact.runtime import PROVIDED
 
 NEVER_NEEDED = (
@@ -14,6 +15,7 @@ NEVER_NEEDED = (
     "**/py.typed",
     "**/*.pyx",
     "**/*.pxd",
+    "**/*.c",
     "pydantic/mypy.py",
     "sqlalchemy/ext/mypy",
     # for installers; METADATA stays for importlib.metadata, and the licences stay
@@ -53,7 +55,7 @@ UNLESS_IMPORTED = (
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.ext.asyncio",
 )
-"""Modules that nothing here loads: left out where our code does not import them by name."""
+"""Modules that nothing here loads: left out where neither our code nor what it imports does."""
 
 OURS = ("db", "handlers", "migrations", "monitor", "provision", "records")
 
@@ -69,12 +71,17 @@ def leave_out(libraries: Path) -> None:
 
 
 def leave_out_unless_imported(artefact: Path) -> None:
-    """Remove the modules of UNLESS_IMPORTED that our code, already there, does not ask for."""
-    imported = {f"{name}." for _, module, taken in _imports(artefact) for name in (module, *taken)}
+    """Remove the modules of UNLESS_IMPORTED that neither our code, already there, nor what it imports asks for."""
+    wanted = {f"{name}." for name in reached(artefact, OURS, _is_followed)}
     for name in UNLESS_IMPORTED:
-        if not any(module.startswith(f"{name}.") for module in imported):
+        if not any(module.startswith(f"{name}.") for module in wanted):
             path = artefact.joinpath(*name.split("."))
             _remove([path, path.with_suffix(".py"), path.with_suffix(".pyc")])
+
+
+def _is_followed(module: str) -> bool:
+    """Say whether a module's functions may well be called where it is imported: ours, and what we asked for by name."""
+    return f"{module}.".startswith(tuple(f"{name}." for name in (*OURS, *UNLESS_IMPORTED)))
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -90,7 +97,7 @@ def add_ours(source: Path, artefact: Path) -> None:
 
 def require_everything(artefact: Path) -> None:
     """Raise MissingModuleError where our code imports a module, anywhere in it, that functions will not find."""
-    for path, module, _ in _imports(artefact):
+    for path, module in _imports(artefact):
         if not _is_there(artefact, module):
             where = path.relative_to(artefact)
             raise MissingModuleError(
@@ -99,14 +106,14 @@ def require_everything(artefact: Path) -> None:
             )
 
 
-def _imports(artefact: Path) -> Iterator[tuple[Path, str, list[str]]]:
-    """Yield each file of ours with each module that it imports, anywhere in it, and the names that it takes of it."""
+def _imports(artefact: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file of ours with each module that it imports, anywhere in it."""
     for path in sorted(path for name in OURS for path in (artefact / name).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
-                yield from ((path, alias.name, []) for alias in node.names)
+                yield from ((path, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                yield path, node.module, [f"{node.module}.{alias.name}" for alias in node.names]
+                yield path, node.module
 
 
 def _is_there(artefact: Path, module: str) -> bool:

@@ -2,7 +2,7 @@
 
 What PEP 810's lazy imports will do in the language (https://peps.python.org/pep-0810/), for a runtime that has none:
 an import that only some functions need is made by those functions, and one that a module makes only for others is
-made when they ask (PEP 562). Knows nothing of which imports these are: see deferred.toml.
+made when they ask (PEP 562). Knows nothing of which imports these are: see edits.toml.
 """
 
 import ast

@@ -13,6 +13,7 @@ import pytest
 
 from artefact import cache
 from artefact.contents import OURS
+from artefact.elf import HEADER
 from artefact.runtime import PLATFORMS, VERSION
 from tests.artefact.building import ROOT, build
 
@@ -68,6 +69,20 @@ def test_the_same_sources_give_the_same_bytes(artefact: Path, tmp_path: Path) ->
     assert files(again) == files(artefact)
 
 
+@pytest.mark.timeout(300)
+def test_what_our_code_begins_to_import_comes_with_all_that_it_imports(
+    artefact: Path, runtime_python: str, tmp_path: Path, sdk: Path
+) -> None:
+    """Powertools' batch wants its parser; neither is there as long as nobody asks."""
+    assert not (artefact / "aws_lambda_powertools/utilities/batch").exists()
+    source, task = tmp_path / "source", tmp_path / "task"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "records" / "queue.py").write_text("from aws_lambda_powertools.utilities import batch\n")
+    build(task, source, ROOT / ".cache" / "libraries")
+    program = f"import sys; sys.path[:0] = ['{task}', '{sdk}']; import records.queue"
+    subprocess.run([runtime_python, "-I", "-S", "-B", "-c", program], check=True)
+
+
 def test_every_module_has_bytecode_that_is_never_checked(artefact: Path) -> None:
     """PEP 552's flags 0b01 and the runtime's magic number; no library's source, and of ours both."""
     compiled = list(artefact.rglob("*.pyc"))
@@ -84,18 +99,26 @@ def test_nothing_of_the_builders_machine_is_in_it(artefact: Path) -> None:
     """No file names the directory that it was built in, or the builder's home."""
     for path in artefact.rglob("*.py*"):
         content = path.read_bytes()
-        assert str(ROOT).encode() not in content
-        assert str(cache.directory()).encode() not in content
+        for place in (ROOT, cache.directory(), Path.home()):
+            assert f"{place}/".encode() not in content, path
+
+
+MACHINES = {"x86_64": 62, "aarch64": 183}
+"""ELF's e_machine: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html"""
 
 
 def test_it_runs_on_both_processors(artefact: Path) -> None:
-    """Each compiled module is there for x86_64 and arm64, so that Architecture is a parameter of the deployment."""
-    compiled = [path.relative_to(artefact).as_posix() for path in artefact.rglob("*.so")]
-    by_platform = [
-        {name.replace(platform, "") for name in compiled if platform in name} for platform in PLATFORMS.values()
-    ]
-    assert by_platform[0] == by_platform[1]
-    assert len(by_platform[0]) > 8
+    """Each compiled module is there for x86_64 and arm64, so that Architecture is a parameter of the deployment.
+
+    Each says its processor in its name, as one without, abi3.so, would be the last installed for all.
+    """
+    names: dict[str, set[str]] = {platform: set() for platform in PLATFORMS.values()}
+    for path in artefact.rglob("*.so"):
+        (platform,) = (each for each in names if f"-{each}-" in path.name)
+        assert HEADER.unpack_from(path.read_bytes())[2] == MACHINES[platform], path
+        names[platform].add(path.relative_to(artefact).as_posix().replace(platform, ""))
+    assert names["x86_64"] == names["aarch64"]
+    assert len(names["x86_64"]) > 8
 
 
 def test_it_is_no_larger_than_the_plain_one(artefact: Path, tmp_path: Path) -> None:

@@ -4,31 +4,54 @@ from pathlib import Path
 
 import pytest
 
-from artefact.contents import MissingModuleError, leave_out_unless_imported, require_everything
+from artefact.contents import OURS, MissingModuleError, leave_out_unless_imported, require_everything
 from artefact.install import not_provided
+
+LIBRARY = {
+    "sqlalchemy/__init__.py": "",
+    "sqlalchemy/dialects/__init__.py": "def load(name):\n    from sqlalchemy.dialects import mysql, oracle",
+    "sqlalchemy/dialects/mysql/__init__.py": "",
+    "sqlalchemy/dialects/oracle/__init__.py": "def connect():\n    from ..mysql import types",
+}
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """An artefact with one library that has a part that few use, and our four packages."""
-    for folder in ("sqlalchemy/dialects/mysql", "db", "handlers", "migrations", "records"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "sqlalchemy/dialects/mysql/__init__.py").touch()
+    """An artefact with one library that has parts which few use, and our packages."""
+    ours = {f"{name}/__init__.py": "" for name in OURS}
+    for name, source in {**LIBRARY, **ours}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source)
     return tmp_path
 
 
-def test_what_our_code_imports_by_name_stays(tree: Path) -> None:
-    """A team that starts to use a part of a library finds it in the next artefact, without a list to keep."""
+def test_what_nothing_imports_goes(tree: Path) -> None:
+    """A function of a library that would import it, if it were called, is no reason to keep it."""
+    (tree / "records/table.py").write_text("from sqlalchemy import dialects")
     leave_out_unless_imported(tree)
     assert not (tree / "sqlalchemy/dialects/mysql").exists()
+    assert (tree / "sqlalchemy/dialects").exists()
 
 
 @pytest.mark.parametrize(
     "statement", ["import sqlalchemy.dialects.mysql", "from sqlalchemy.dialects import mysql", "def f():\n  import {}"]
 )
-def test_what_nothing_imports_goes(tree: Path, statement: str) -> None:
-    """However it is imported, at the top or in a function."""
+def test_what_our_code_imports_by_name_stays(tree: Path, statement: str) -> None:
+    """A team that starts to use a part of a library finds it in the next artefact, without a list to keep.
+
+    However it is imported, at the top or in a function.
+    """
     (tree / "records/table.py").write_text(statement.format("sqlalchemy.dialects.mysql"))
+    leave_out_unless_imported(tree)
+    assert (tree / "sqlalchemy/dialects/mysql").exists()
+    assert not (tree / "sqlalchemy/dialects/oracle").exists()
+
+
+@pytest.mark.parametrize("through", ["sqlalchemy.dialects.oracle", "sqlalchemy.kept"])
+def test_what_the_imported_imports_stays(tree: Path, through: str) -> None:
+    """A part that was asked for finds what it needs, in its functions too; so does a library's module at its import."""
+    (tree / "sqlalchemy/kept.py").write_text("class C:\n    from sqlalchemy.dialects import mysql")
+    (tree / "records/table.py").write_text(f"import {through}")
     leave_out_unless_imported(tree)
     assert (tree / "sqlalchemy/dialects/mysql").exists()
 
