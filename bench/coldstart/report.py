@@ -29,6 +29,24 @@ def render(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def summary(result: dict[str, Any]) -> list[str]:
+    """Return the README's table: ours with the secret by the API, as the template deploys it, and the usual way."""
+    forms = {
+        "Slotwise": ("ours", "ours, secret by the API", "ours, for both processors"),
+        USUAL: ("plain", USUAL, "plain, for one"),
+    }
+    lines = [
+        "| cold start | import | modules | bytes read | first answer | round trips | zip |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, (form, answer, uploaded) in forms.items():
+        one, first = result["import"]["handlers.records"][form], result["answer"][answer]
+        size = _mb(result["zip"][uploaded])
+        read = f"{one['modules']} | {_mb(one['bytes'])}"
+        lines.append(f"| {name} | {_ms(one)} | {read} | {_ms(first)} | {first['flights']} | {size} |")
+    return lines
+
+
 def _imports(found: dict[str, Any]) -> list[str]:
     lines = [
         "## Import of each handler",

@@ -1,7 +1,9 @@
 """The README and the changelog say what the code does."""
 
+import json
 import re
 
+from bench.coldstart.report import render, summary
 from handlers.admission import MAX_BODY_BYTES, MAX_DEPTH
 from handlers.models import MAX_AT_ONCE, MAX_PAGE, MAX_PAYLOAD_BYTES, NewRecord
 from local.tables import rendered
@@ -54,6 +56,13 @@ def test_the_document_says_the_limits_that_no_type_has() -> None:
     words = NewRecord.model_json_schema()["properties"]["payload"]["description"]
     assert f"{MAX_PAYLOAD_BYTES} bytes" in words
     assert f"{MAX_DEPTH} deep" in words
+
+
+def test_the_cold_starts_table_is_the_benchs() -> None:
+    """Its figures are those of the last run that was kept."""
+    measured = json.loads((ROOT / "bench" / "coldstart.json").read_text())
+    assert "\n".join(summary(measured)) in _section("Round trips")
+    assert render(measured) == (ROOT / "bench" / "coldstart.md").read_text()
 
 
 def test_the_layout_names_what_is_there() -> None:
