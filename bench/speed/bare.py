@@ -17,8 +17,8 @@ class Bare:
     def __init__(self, target: Target, *, ping: bool = False) -> None:
         """Log in, in clear."""
         del ping
-        options = {"host": "127.0.0.1", "port": target.port, "user": "postgres", "password": target.password}
-        self._connection = connect(session_from(options), deadline=UNBOUNDED)
+        session = session_from(host="127.0.0.1", port=target.port, user="postgres", password=target.password)
+        self._connection = connect(session, deadline=UNBOUNDED)
         self._socket = self._connection.transport().socket
         self._socket.setblocking(True)  # noqa: FBT003 - the socket's own signature
 
