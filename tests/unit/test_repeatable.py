@@ -1,9 +1,9 @@
-"""What a failed flight means, and what only reads, as tables."""
+"""What a failed flight means, as a table."""
 
 import pytest
 
 from db.protocol.server_errors import ClosedError, DisconnectedError, TookTooLongError, error_from
-from db.recovery.repeatable import Verdict, only_reads, verdict
+from db.recovery.repeatable import Flight, Verdict, verdict
 
 LOST = DisconnectedError("gone")
 LATE = TookTooLongError("late")
@@ -14,84 +14,61 @@ TRANSACTION_TIMEOUT = error_from({"C": "25P04", "S": "FATAL", "V": "FATAL"})
 TERMINATED = error_from({"C": "57P01", "S": "FATAL", "V": "FATAL"})
 
 
+IDLED = DisconnectedError("idle-session timeout", {"C": "57P05"})
+
+FIRST = Flight(was_idle=True, begins=True)
+LATER = Flight()
+OWN = Flight(was_idle=True)
+"""A transaction of its own, as in autocommit."""
+OWN_READ = Flight(was_idle=True, is_harmless=True)
+COMMITS = Flight(ends=True)
+"""A text that may commit, behind others of its transaction, or alone with BEGIN in front."""
+BEGINS_AND_COMMITS = Flight(was_idle=True, begins=True, ends=True)
+
+
 @pytest.mark.parametrize(
-    ("error", "was_idle", "begins", "reads", "expected"),
+    ("error", "flight", "expected"),
     [
         # the first flight of a transaction: COMMIT has not been sent
-        (LOST, True, True, False, Verdict.REPEAT),
-        (TERMINATED, True, True, False, Verdict.REPEAT),
-        (LATE, True, True, False, Verdict.RAISE),
+        (LOST, FIRST, Verdict.REPEAT),
+        (TERMINATED, FIRST, Verdict.REPEAT),
+        (LATE, FIRST, Verdict.RAISE),
         # a later one: its results have been seen
-        (LOST, False, False, True, Verdict.RAISE),
-        (TERMINATED, False, False, False, Verdict.RAISE),
+        (LOST, Flight(is_harmless=True), Verdict.RAISE),
+        (TERMINATED, LATER, Verdict.RAISE),
         # a transaction of its own: it may have been committed, unless it only reads
-        (LOST, True, False, True, Verdict.REPEAT),
-        (LOST, True, False, False, Verdict.UNKNOWN),
-        (LATE, True, False, True, Verdict.RAISE),
-        (LATE, True, False, False, Verdict.UNKNOWN),
-        (TRANSACTION_TIMEOUT, True, True, False, Verdict.RAISE),
-        (TRANSACTION_TIMEOUT, True, False, False, Verdict.RAISE),
+        (LOST, OWN_READ, Verdict.REPEAT),
+        (LOST, OWN, Verdict.UNKNOWN),
+        (TERMINATED, OWN, Verdict.UNKNOWN),
+        (LATE, OWN_READ, Verdict.RAISE),
+        (LATE, OWN, Verdict.UNKNOWN),
+        (TRANSACTION_TIMEOUT, FIRST, Verdict.RAISE),
+        (TRANSACTION_TIMEOUT, OWN, Verdict.RAISE),
+        # a text that may commit: it is in doubt wherever it stands
+        (LOST, COMMITS, Verdict.UNKNOWN),
+        (LATE, COMMITS, Verdict.UNKNOWN),
+        (TERMINATED, BEGINS_AND_COMMITS, Verdict.UNKNOWN),
+        (TRANSACTION_TIMEOUT, BEGINS_AND_COMMITS, Verdict.UNKNOWN),
+        (CLOSED, COMMITS, Verdict.RAISE),
+        (DUPLICATE, COMMITS, Verdict.RAISE),
+        # the session had ended before it heard of this
+        (IDLED, OWN, Verdict.REPEAT),
+        (IDLED, FIRST, Verdict.REPEAT),
+        (IDLED, LATER, Verdict.RAISE),
         # nothing was sent
-        (CLOSED, True, False, False, Verdict.REPEAT),
-        (CLOSED, False, False, False, Verdict.RAISE),
+        (CLOSED, OWN, Verdict.REPEAT),
+        (CLOSED, LATER, Verdict.RAISE),
         # a server that takes no writes has executed nothing
-        (READ_ONLY, True, False, False, Verdict.REPEAT),
-        (READ_ONLY, True, True, False, Verdict.REPEAT),
-        (READ_ONLY, False, False, False, Verdict.RAISE),
+        (READ_ONLY, OWN, Verdict.REPEAT),
+        (READ_ONLY, FIRST, Verdict.REPEAT),
+        (READ_ONLY, LATER, Verdict.RAISE),
+        # who asked for no writes is told of them
+        (READ_ONLY, Flight(was_idle=True, begins=True, asked_read_only=True), Verdict.RAISE),
         # the statement's own error
-        (DUPLICATE, True, True, False, Verdict.RAISE),
-        (DUPLICATE, True, False, False, Verdict.RAISE),
+        (DUPLICATE, FIRST, Verdict.RAISE),
+        (DUPLICATE, OWN, Verdict.RAISE),
     ],
 )
-def test_nothing_is_repeated_that_may_have_been_committed(
-    error: Exception, *, was_idle: bool, begins: bool, reads: bool, expected: Verdict
-) -> None:
+def test_nothing_is_repeated_that_may_have_been_committed(error: Exception, flight: Flight, expected: Verdict) -> None:
     """By error, and by where in a transaction the flight was."""
-    found = verdict(error, was_idle=was_idle, begins=begins, reads=reads, asked_read_only=False)
-    assert found is expected
-
-
-def test_who_asked_for_no_writes_is_told_of_them() -> None:
-    """In a read-only transaction 25006 is the statement's own error."""
-    assert verdict(READ_ONLY, was_idle=True, begins=True, reads=False, asked_read_only=True) is Verdict.RAISE
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "select 1",
-        " SELECT a, count(*) FROM t WHERE b IN (%s, %s) GROUP BY a HAVING max(c) > 1 ORDER BY lower(a)",
-        "select cast(a as varchar(10)) from t",
-        "select 1 where exists (select 2)",
-        "table t",
-        "show server_version",
-    ],
-)
-def test_a_select_of_tables_only_reads(statement: str) -> None:
-    """With operators and functions that write nothing."""
-    assert only_reads(statement)
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "insert into t values (1)",
-        "update t set a = 1",
-        "with gone as (delete from t returning *) select * from gone",
-        "select nextval('s')",
-        "select my_function()",
-        "select public.my_function(1)",
-        'select "MyFunction"(1)',
-        'select "count" (1)',
-        "select * from t for update",
-        "select * from t for no key update skip locked",
-        "select * from t for share",
-        "select * into u from t",
-        "select 1; delete from t",
-        "call p()",
-        "",
-    ],
-)
-def test_in_doubt_a_statement_writes(statement: str) -> None:
-    """Locks, functions of somebody's own, and everything that is no SELECT."""
-    assert not only_reads(statement)
+    assert verdict(error, flight) is expected

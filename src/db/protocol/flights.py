@@ -146,6 +146,7 @@ class Flights(Replies):
         return self._sock is not None
 
     def _take_news(self) -> None:
+        """Hear all of it: a server that crashes says so in a warning, and closes behind that."""
         transport = self.transport()
-        if transport.has_news():
-            self._hear(transport.unasked())
+        while transport.has_news() and (said := transport.unasked()):
+            self._hear(said)

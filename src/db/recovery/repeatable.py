@@ -1,11 +1,11 @@
 """Decides what is done about a flight that failed: it is sent again, or nothing happened, or nobody knows.
 
-Pure. Work is repeated only where nothing of it can have been committed.
+Pure. Work is repeated only where nothing of it can have been committed. What a statement does is told by its text, in
+db.recovery.effects.
 """
 
-import re
+from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
 
 from db.protocol.server_errors import ClosedError, NotLoggedInError, TookTooLongError, is_broken, sqlstate_of
 
@@ -13,6 +13,8 @@ TRANSACTION_TIMEOUT = "25P04"
 """transaction_timeout: it would take as long the next time."""
 READ_ONLY_SERVER = "25006"
 """read_only_sql_transaction: a standby, or a primary after a failover. The statement was not executed."""
+IDLE_SESSION_TIMEOUT = "57P05"
+"""idle_session_timeout: the server says so only while it waits for a command, and executes none that comes later."""
 
 
 class Verdict(Enum):
@@ -23,49 +25,44 @@ class Verdict(Enum):
     RAISE = auto()
     """Nothing can have been committed by it; whether to try again is for those who know the whole work."""
     UNKNOWN = auto()
-    """It was its own transaction, it may have written, and its answer is lost."""
+    """It may have written and committed that, and its answer is lost."""
 
 
-def verdict(error: BaseException, *, was_idle: bool, begins: bool, reads: bool, asked_read_only: bool) -> Verdict:
-    """Return what `error` means for a flight.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """What is known of a flight."""
 
-    `was_idle`: no transaction was open before it; `begins`: BEGIN was in front of it; `reads`: its statement writes
-    nothing; `asked_read_only`: the borrower wants no writes, so that their refusal is the statement's own error.
-    """
+    was_idle: bool = False
+    """No transaction was open before it."""
+    begins: bool = False
+    """BEGIN was in front of it."""
+    ends: bool = False
+    """Its text may end the transaction."""
+    is_harmless: bool = False
+    """Its statement changes nothing but the session that it runs in."""
+    asked_read_only: bool = False
+    """The borrower wants no writes, so that their refusal is the statement's own error."""
+
+
+def verdict(error: BaseException, flight: Flight) -> Verdict:
+    """Return what `error` means for the flight that it ended."""
     if isinstance(error, NotLoggedInError):
         return Verdict.REPEAT
     if sqlstate_of(error) == READ_ONLY_SERVER and not is_broken(error):
-        return Verdict.REPEAT if was_idle and not asked_read_only else Verdict.RAISE
-    if isinstance(error, ClosedError):
-        return Verdict.REPEAT if was_idle else Verdict.RAISE
-    if not is_broken(error) or not was_idle or sqlstate_of(error) == TRANSACTION_TIMEOUT:
+        return Verdict.REPEAT if flight.was_idle and not flight.asked_read_only else Verdict.RAISE
+    if not is_broken(error):
         return Verdict.RAISE
-    if not (begins or reads):
+    if isinstance(error, ClosedError) or sqlstate_of(error) == IDLE_SESSION_TIMEOUT:
+        return Verdict.REPEAT if flight.was_idle else Verdict.RAISE
+    return _when_lost(error, flight)
+
+
+def _when_lost(error: BaseException, flight: Flight) -> Verdict:
+    """Return what it means that the connection was lost when the flight was on its way."""
+    if flight.ends:
+        return Verdict.UNKNOWN
+    if not flight.was_idle or sqlstate_of(error) == TRANSACTION_TIMEOUT:
+        return Verdict.RAISE
+    if not (flight.begins or flight.is_harmless):
         return Verdict.UNKNOWN
     return Verdict.RAISE if isinstance(error, TookTooLongError) else Verdict.REPEAT
-
-
-_NOT_A_READ = re.compile(r"\binto\b|\bfor\s+(?:no\s+key\s+)?(?:update|share|key)\b|;|\"\s*\(", re.IGNORECASE)
-_CALLED = re.compile(r"([a-z_0-9.$]+)\s*\(", re.IGNORECASE)
-_WITHOUT_EFFECT = frozenset(
-    """
-    abs all and any array_agg as avg between by cast ceil char_length coalesce concat count date_trunc except
-    exists extract floor from greatest having ilike in intersect is join json_agg jsonb_agg least left length
-    like limit lower max min not now nullif numeric octet_length offset on or over position replace right
-    round row_number select string_agg substr substring sum then trim union upper using values varchar when
-    where
-    """.split()  # noqa: SIM905 - a list of fifty strings is not read more easily
-)
-"""What may stand before a parenthesis in a statement that writes nothing: keywords, types, and PostgreSQL's own."""
-
-
-@lru_cache(maxsize=256)
-def only_reads(statement: str) -> bool:
-    """Say whether the statement is a SELECT that locks nothing and calls no function that might write.
-
-    Told by its text; in doubt it is taken to write. A view whose own functions write is beyond what can be seen.
-    """
-    text = statement.strip()
-    if not re.match(r"(?:select|table|show)\b", text, re.IGNORECASE) or _NOT_A_READ.search(text):
-        return False
-    return all(name.lower() in _WITHOUT_EFFECT for name in _CALLED.findall(text))

@@ -14,6 +14,9 @@ from db.protocol.riders import IDLE
 from db.protocol.server_errors import DisconnectedError
 from db.protocol.transport import Transport
 
+IMPATIENCE = 1 / 3
+"""The share of the time left after which it is asked what keeps an answer, where that is less than the usual."""
+SHORTEST_PATIENCE_S = 0.05
 SIGN_OF_LIFE = wire.parse("") + wire.FLUSH
 """Asks for a ParseComplete now: a statement that does nothing, and Flush."""
 
@@ -44,12 +47,27 @@ class AttentiveConnection(Connection):
             if deadline.remaining_s() > 0:
                 if self.on_silence:
                     self.on_silence()
-                    return deadline.within(self._silence_s)
+                    return deadline.within(self._patience_s(deadline))
                 if transport.received_bytes == heard:
                     raise DisconnectedError(f"the server gave no sign of life for {self._silence_s} s")
             transport.late = overdue
             return deadline
 
-        queue_s = self.queue_s if self._transaction_status == IDLE else 0.0
-        transport.deadline = deadline.within(self._silence_s + queue_s)
+        transport.deadline = deadline.within(self._patience_s(deadline))
         transport.late = silent
+
+    def _patience_s(self, deadline: Deadline) -> float:
+        """Return for how long nothing need come."""
+        if self.on_silence:
+            return min(self._silence_s, max(deadline.remaining_s() * IMPATIENCE, SHORTEST_PATIENCE_S))
+        return self._silence_s + (self.queue_s if self._transaction_status == IDLE else 0.0)
+
+    def require_alive(self) -> None:
+        """Raise DisconnectedError, with the server's last words, where the socket shows that the connection is gone.
+
+        It costs no flight, and cannot notice a half-open connection.
+        """
+        try:
+            self._take_news()
+        except DisconnectedError as error:
+            raise self._lost(error, ()) from error
