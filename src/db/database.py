@@ -119,15 +119,21 @@ class Database:
 
         That is after a serialization failure, a deadlock, a failover, or a connection that died before COMMIT was sent,
         at most `max_attempts` times and within the deadline. What `work` does besides the database it may do again.
+        Nor is it repeated where `work` has committed something itself.
         CommitUnknownError where the answer to COMMIT was lost and the server cannot be asked before the deadline.
         """
         deadline, max_attempts = self.deadline(), self.settings.max_attempts
+        lent: WatchedConnection | None = None
 
         def once() -> Result:
+            nonlocal lent
             with self.transaction() as connection:
+                lent = _driver_connection(connection)
                 return work(connection)
 
         def wait_s(error: SlotwiseError, attempt: int) -> float | None:
+            if lent is not None and lent.has_committed:
+                return None
             return wait_for_work_s(error, attempt, max_attempts=max_attempts, left_s=deadline.remaining_s())
 
         return repeat(
@@ -140,7 +146,7 @@ class Database:
     def autocommit(self) -> Iterator[Connection]:
         """Lend a connection on which each statement is a transaction of its own."""
         with self._borrow() as connection:
-            cast("WatchedConnection", connection.connection.dbapi_connection).autocommit = True
+            _driver_connection(connection).autocommit = True
             yield connection
 
     @contextmanager
@@ -205,3 +211,7 @@ class Database:
     def __repr__(self) -> str:
         """Show settings, never a secret."""
         return f"Database({self.settings!r})"
+
+
+def _driver_connection(connection: Connection) -> WatchedConnection:
+    return cast("WatchedConnection", connection.connection.dbapi_connection)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from threading import Thread
 
@@ -13,7 +14,7 @@ from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceed
 from local.postgres import PostgresServer
 from tests.canary import VALUE
 from tests.faults.proxy import Action, Direction, Fault, Proxy
-from tests.faults.server import backends, run, terminate, wait_until
+from tests.faults.server import admin, backends, run, terminate, wait_until
 
 INSERT = text("insert into lost_commits (n) values (1)")
 COMMIT = b"commit"
@@ -215,3 +216,115 @@ def test_the_id_costs_no_flight(proxied: Database, proxy: Proxy) -> None:
         connection.execute(insert(LostCommit).values(n=2))
         connection.execute(text("select 1"))
     assert (proxy.traffic() - before).flights == 4
+
+
+def test_a_silent_commit_near_the_deadline_is_resolved(
+    make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: with less time left than a server may be silent, its outcome is asked for early enough to be known."""
+    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    database = make_database(url, silence_s=5.0, reserve_s=0.5)
+    with database.invocation(2000), database.transaction() as connection:
+        connection.execute(INSERT)
+        proxy.inject(Fault(Action.STOP, once_sent=COMMIT))
+    assert applied(postgres) == 1
+
+
+@pytest.mark.parametrize("notify", ["notify news, 'x'", "select pg_notify('news', 'x')"])
+def test_what_only_notifies_is_resolved_too(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, notify: str
+) -> None:
+    """Row 21: PostgreSQL gives such a transaction an id no sooner than in COMMIT; here it has one to ask about."""
+    with admin(postgres) as listener:
+        listener.execute("listen news")
+        with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+            connection.execute(text(notify))
+            proxy.inject(Fault(Action.RESET, Direction.TO_SERVER))
+        with proxied.transaction() as connection:
+            connection.execute(text(notify))
+            proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+        assert [told.payload for told in listener.notifies(timeout=2, stop_after=1)] == ["x"]
+
+
+@pytest.mark.parametrize("statement", ["insert into lost_commits (n) values (1); commit", "commit"])
+def test_a_commit_of_the_handlers_own_is_never_repeated(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, statement: str
+) -> None:
+    """Row 21: a text that commits, its answer lost: the handler is told that this is not known, and runs once."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        if statement == "commit":
+            connection.execute(INSERT)
+        if len(runs) == 1:
+            proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+        connection.exec_driver_sql(statement)
+
+    with pytest.raises(CommitUnknownError) as caught:
+        proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (1, 1)
+    assert (caught.value.xid is not None) == (statement == "commit")
+
+
+@pytest.mark.parametrize("commit", ["commit", "commit and chain", "driver"])
+def test_work_that_has_committed_is_not_run_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, commit: str
+) -> None:
+    """Row 21: what it committed itself stays, so that a loss behind it is the handler's to judge."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(INSERT)
+        if commit == "driver":
+            connection.connection.commit()
+        else:
+            connection.exec_driver_sql(commit)
+        connection.execute(INSERT)
+        proxy.end()
+        connection.execute(INSERT)
+
+    with pytest.raises(ConnectionLostError):
+        proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (1, 1)
+
+
+def test_a_transaction_behind_another_has_an_id_of_its_own(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: after a COMMIT of the handler's own the next one is asked about by its own id."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        connection.exec_driver_sql("commit and chain")
+        connection.execute(INSERT)
+        proxy.inject(Fault(Action.RESET, Direction.TO_SERVER))
+    assert applied(postgres) == 1
+
+
+@pytest.mark.parametrize(("direction", "expected"), [(Direction.TO_CLIENT, 2), (Direction.TO_SERVER, 0)])
+def test_savepoints_do_not_hide_what_became_of_a_commit(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, direction: Direction, expected: int
+) -> None:
+    """Row 21: one that was released and one that was rolled back; the transaction's own id is asked about."""
+    with nullcontext() if expected else pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        with connection.begin_nested():
+            connection.execute(INSERT)
+        with suppress(ZeroDivisionError), connection.begin_nested():
+            connection.execute(INSERT)
+            raise ZeroDivisionError
+        connection.execute(INSERT)
+        proxy.inject(Fault(Action.RESET, direction, once_sent=COMMIT if expected else b""))
+    assert applied(postgres) == expected
+
+
+def test_a_session_may_end_its_transaction_itself(proxied: Database, postgres: PostgresServer) -> None:
+    """What it commits stays, what it rolls back does not, and what comes behind is committed at the end."""
+    with proxied.session() as session:
+        session.add(LostCommit(n=1))
+        session.commit()
+    with proxied.session() as session:
+        session.add(LostCommit(n=2))
+        session.flush()
+        session.rollback()
+    assert applied(postgres) == 1

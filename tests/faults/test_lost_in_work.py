@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -19,7 +21,7 @@ from db import (
 from db.observation import Silence
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
-from tests.faults.server import backends, crash_backend, run, terminate
+from tests.faults.server import backends, crash_backend, run, terminate, wait_until
 
 INSERT = text("insert into lost_in_work (n) values (1)")
 
@@ -166,6 +168,110 @@ def test_a_write_in_autocommit_is_never_sent_again(proxied: Database, postgres: 
         proxy.inject(Fault(Action.RESET))
         connection.execute(INSERT)
     assert applied(postgres) == 1
+
+
+@pytest.mark.parametrize("end", ["57P01", "RST", "FIN"])
+def test_a_write_in_autocommit_is_not_sent_on_a_connection_that_has_ended(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, end: str
+) -> None:
+    """Rows 3 and 11: the socket shows the loss before anything is sent, so that there is no doubt: invisible."""
+    with proxied.autocommit() as connection:
+        connection.execute(INSERT)
+        ENDS[end](postgres, proxy)
+        time.sleep(0.1)
+        connection.execute(INSERT)
+    assert applied(postgres) == 2
+
+
+def test_a_lease_that_ends_in_a_borrow_is_invisible(
+    make_database: Callable[..., Database], postgres: PostgresServer
+) -> None:
+    """Row 4: a handler that pauses in autocommit() finds its session closed by the server, and writes on another."""
+    database = make_database(postgres.url(), application_name="leased")
+    with database.autocommit() as connection:
+        connection.execute(INSERT)
+        session: Any = connection.connection.dbapi_connection
+        session.execute_simple("set idle_session_timeout = '200ms'")
+        session.left_residue = False
+        wait_until(lambda: not backends(postgres, "application_name = 'leased'"))
+        connection.execute(INSERT)
+    assert applied(postgres) == 2
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "set work_mem = '1MB'",
+        "select set_config('app.user', 'x', false)",
+        "select pg_advisory_lock(7)",
+        "listen news",
+    ],
+)
+@pytest.mark.parametrize("kind", ["transaction", "autocommit"])
+def test_what_sets_up_the_session_first_is_sent_again(proxied: Database, proxy: Proxy, first: str, kind: str) -> None:
+    """Row 11: nothing was there to be lost with the session, and the new one is set up in its place."""
+    with getattr(proxied, kind)() as connection:
+        proxy.inject(Fault(Action.RESET))
+        connection.execute(text(first))
+        assert connection.scalar(text("select 1")) == 1
+
+
+def test_what_was_set_up_before_is_not_lost_in_silence(proxied: Database, proxy: Proxy) -> None:
+    """Row 20: a session whose settings the handler counts on is not replaced by another."""
+    with pytest.raises(ConnectionLostError), proxied.autocommit() as connection:
+        connection.execute(text("set work_mem = '1MB'"))
+        proxy.inject(Fault(Action.RESET))
+        connection.execute(text("select 1"))
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("action", [Action.RESET, Action.SWALLOW])
+def test_a_handlers_own_error_is_not_hidden_by_a_loss(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, error: type[BaseException], action: Action
+) -> None:
+    """Rows 11 and 12: the server rolls back by itself; the work is not run again for it, nor is anything committed."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(INSERT)
+        proxy.end(action)
+        raise error
+
+    with pytest.raises(error):
+        proxied.run_transaction(work)
+    insert(proxied)
+    assert (len(runs), applied(postgres)) == (1, 1)
+
+
+@pytest.mark.parametrize("end", ["57P01", "RST", "FIN"])
+def test_a_loss_inside_a_savepoint_ends_it_all(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, end: str
+) -> None:
+    """Row 11: the handler that caught it inside does not commit what came before."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        with suppress(DBAPIError), connection.begin_nested():
+            ENDS[end](postgres, proxy)
+            connection.execute(INSERT)
+        connection.execute(INSERT)
+    assert applied(postgres) == 0
+
+
+def test_a_new_session_is_told_the_time_that_is_left(
+    make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 12: what it says of its limit afterwards is what the server knows."""
+    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    database = make_database(url, pool_size=1, silence_s=1.0)
+    with database.invocation(20_000), database.transaction() as connection:
+        connection.execute(text("select 1"))
+    with database.invocation(10_000), database.transaction() as connection:
+        proxy.end(Action.SWALLOW)
+        connection.execute(text("select 1"))
+        session: Any = connection.connection.dbapi_connection
+    [[told]] = session.execute_simple("show statement_timeout").rows
+    assert told == f"{session.time_limit._session_ms}ms"
 
 
 def test_the_overall_deadline_holds_against_a_trickle(
