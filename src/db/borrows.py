@@ -14,7 +14,7 @@ from types import CodeType
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.errors import NestedBorrowError
+from db.errors import NestedBorrowError, SlotwiseError
 from db.observation import Borrow, LeakedBorrow, Slots
 
 CONNECT_MS = "slotwise_connect_ms"
@@ -65,7 +65,7 @@ class Trip:
         """Roll back and return the connection to the pool; another thread may be using it, so that one is closed."""
         if self._connection is None:
             return
-        with contextlib.suppress(SQLAlchemyError):
+        with contextlib.suppress(SQLAlchemyError, SlotwiseError):
             if self.thread != threading.get_ident():
                 self._connection.invalidate()
             self._connection.close()
@@ -97,6 +97,8 @@ class Borrows:
     def take_back(self, slots: Callable[[], Slots]) -> list[tuple[Borrow, LeakedBorrow]]:
         """End all trips that are still open, and return what each was and who left it."""
         left, self._open = self._open, []
+        for trip in left:
+            trip.is_over = True  # whatever comes now, nobody ends it twice
         for trip in left:
             trip.take_back()
         ended = [(trip.end(slots()), trip.call_site) for trip in left]

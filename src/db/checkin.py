@@ -6,7 +6,7 @@ A session in which nothing was left costs no flight beyond the rollback of a tra
 from collections.abc import Callable
 
 from sqlalchemy import Engine, event
-from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
 from db.recovery.lasting import LastingConnection as Session
 
@@ -15,8 +15,11 @@ WAS_RESET = "slotwise_was_reset"
 
 
 def clean_on_return(engine: Engine) -> None:
-    """Let each connection of `engine` come back clean; its pool must leave the reset to this."""
-    event.listen(engine.pool, "reset", _reset)
+    """Let each connection of `engine` come back clean; its pool must leave the reset to this.
+
+    One that ends when it comes back takes with it what was left in its session.
+    """
+    event.listen(engine.pool, "reset", _roll_back if isinstance(engine.pool, NullPool) else _reset)
 
 
 def end_on_return(engine: Engine) -> None:
@@ -41,6 +44,7 @@ def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) 
 
 def _roll_back(connection: Session, _entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
     connection.rollback()
+    connection.finish_login()
 
 
 def _end(connection: Session | None, entry: ConnectionPoolEntry) -> None:
@@ -48,10 +52,9 @@ def _end(connection: Session | None, entry: ConnectionPoolEntry) -> None:
         entry.close()
 
 
-def _reset(connection: Session, entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
-    """Raise what fails: the pool then closes the connection."""
-    connection.rollback()
-    connection.finish_login()
-    if connection.left_residue:
+def _reset(connection: Session, entry: ConnectionPoolEntry, state: PoolResetState) -> None:
+    """Raise what fails: the pool then closes the connection. One that is gone has nothing left."""
+    _roll_back(connection, entry, state)
+    if connection.left_residue and connection.is_alive():
         connection.discard_all()
         entry.info[WAS_RESET] = True

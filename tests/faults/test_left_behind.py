@@ -2,13 +2,14 @@
 
 import gc
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 
 import pytest
 from sqlalchemy import Connection, text
 
-from db import Borrow, Database, DatabaseSettings, LeakedBorrow, NestedBorrowError, Repeat, Tls
+from db import Borrow, ConnectionLostError, Database, DatabaseSettings, LeakedBorrow, NestedBorrowError, Repeat, Tls
 from db.observation import Silence
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
@@ -128,6 +129,51 @@ def test_a_borrow_inside_a_borrow_is_refused_at_once(database: Database) -> None
         database.autocommit(),
     ):
         pass
+
+
+def test_a_pool_of_two_lends_two_and_no_third(make_database: Callable[..., Database], postgres: PostgresServer) -> None:
+    """Row 28: each has a transaction of its own, and the third is refused at once."""
+    pair = make_database(postgres.url(), pool_size=2)
+    with pair.transaction() as outer, pair.transaction() as inner:
+        processes = {connection.scalar(text("select pg_backend_pid()")) for connection in (outer, inner)}
+        with pytest.raises(NestedBorrowError), pair.transaction():
+            pass
+    assert len(processes) == 2
+    assert pair.pool_state().borrowed == 0
+
+
+def test_what_is_taken_back_too_late_harms_nobody(
+    make_database: Callable[..., Database], postgres: PostgresServer
+) -> None:
+    """Row 19: with no time kept back it cannot be rolled back, so it is closed; the handler's answer stays its own."""
+    hasty = make_database(postgres.url(), reserve_s=0.0, application_name="left-behind")
+    with hasty.invocation(300):
+        abandoned = walks_away(hasty)
+        next(abandoned)
+        time.sleep(0.4)
+    assert hasty.pool_state().borrowed == 0
+    wait_until(lambda: not idle_in_transaction(postgres))
+    abandoned.close()
+    with hasty.invocation(PLENTY_MS), hasty.transaction() as connection:
+        assert connection.scalar(text("select 1")) == 1
+
+
+def test_a_session_that_is_lost_is_not_cleaned(
+    make_database: Callable[..., Database],
+    postgres: PostgresServer,
+    pool_size: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Row 20: what was left in it is gone with it, and nobody is alarmed."""
+    with Proxy(postgres.port) as proxy:
+        url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+        lost = make_database(url, pool_size=pool_size)
+        with pytest.raises(ConnectionLostError), lost.autocommit() as connection:
+            connection.execute(text("set work_mem = '1MB'"))
+            proxy.end()
+            connection.execute(text("select 1"))
+        assert lost.pool_state().borrowed == 0
+    assert not caplog.records
 
 
 def test_two_threads_are_not_one_inside_the_other(database: Database) -> None:
