@@ -91,7 +91,7 @@ class DeadlineExceededError(UnavailableError):
 
 
 class ConflictError(UnavailableError):
-    """The transaction met another one and was rolled back (40001, 40P01); it may be run again."""
+    """The transaction met another one and was rolled back (40001, 40P01, 55P03); it may be run again."""
 
     kind = "conflict"
 
@@ -112,12 +112,16 @@ BY_SQLSTATE: Mapping[str, type[SlotwiseError]] = MappingProxyType(
         "3D000": LoginRefusedError,
         "40001": ConflictError,
         "40P01": ConflictError,
+        "53100": UnavailableError,
+        "53200": UnavailableError,
         "53300": SaturatedError,
+        "55P03": ConflictError,
         "57014": DeadlineExceededError,
         "57P01": ConnectionLostError,
         "57P02": ConnectionLostError,
         "57P03": UnreachableError,
         "57P05": ConnectionLostError,
+        "58030": UnavailableError,
     }
 )
 """From SQLSTATE, or its class (first two characters), to the error that a borrow ends with."""

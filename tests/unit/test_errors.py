@@ -10,6 +10,10 @@ from db.errors import SlotwiseError, error_for
     ("sqlstate", "expected"),
     [
         ("53300", errors.SaturatedError),
+        ("53100", errors.UnavailableError),
+        ("53200", errors.UnavailableError),
+        ("58030", errors.UnavailableError),
+        ("55P03", errors.ConflictError),
         ("28P01", errors.LoginRefusedError),
         ("28000", errors.LoginRefusedError),
         ("3D000", errors.LoginRefusedError),

@@ -42,6 +42,12 @@ def test_what_may_have_been_committed_or_waited_for_is_not(error: SlotwiseError)
     assert wait_for_work_s(error, 1, max_attempts=2, left_s=1) is None
 
 
+@pytest.mark.parametrize(("left_s", "expected"), [(10.0, 0.5), (0.4, None)])
+def test_a_failover_is_waited_for_beyond_the_count(left_s: float, expected: float | None) -> None:
+    """A server that takes no writes executes nothing; the deadline bounds it."""
+    assert wait_for_work_s(ReadOnlyError(), 30, max_attempts=2, left_s=left_s, draw=lambda: 0.5) == expected
+
+
 @pytest.mark.parametrize(
     ("attempt", "left_s", "expected"),
     [

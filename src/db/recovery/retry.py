@@ -33,8 +33,11 @@ _draw = SystemRandom().random
 def wait_for_work_s(
     error: SlotwiseError, attempt: int, *, max_attempts: int, left_s: float, draw: Callable[[], float] = _draw
 ) -> float | None:
-    """Return the seconds to wait after `attempt` (from 1) at some work; None where that was the last."""
-    if not isinstance(error, REPEATABLE) or attempt >= max_attempts:
+    """Return the seconds to wait after `attempt` (from 1) at some work; None where that was the last.
+
+    A server that takes no writes is waited for as long as the work may take: a failover lasts longer than attempts.
+    """
+    if not isinstance(error, REPEATABLE) or (attempt >= max_attempts and not isinstance(error, ReadOnlyError)):
         return None
     return _jittered(attempt, left_s, draw)
 
