@@ -21,6 +21,7 @@ def optional_parameters(settings: DatabaseSettings, others: Mapping[str, str]) -
     return {
         "client_connection_check_interval": CLIENT_CHECK,
         "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_s * 1000:.0f}",
+        "tcp_user_timeout": f"{settings.idle_in_transaction_s * 1000:.0f}",  # it waits with rows for who is frozen
         **path,
         **others,
     }

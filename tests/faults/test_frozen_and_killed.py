@@ -141,6 +141,21 @@ def test_an_environment_killed_in_a_statement_frees_what_it_held(
     noticed(16, wait_until(lambda: not backends(postgres, ITS_OWN)), FREED_WITHIN_S)
 
 
+def test_an_environment_frozen_while_it_reads_frees_its_locks(
+    start_environment: Callable[..., Environment],
+    postgres: PostgresServer,
+    counter: str,
+    noticed: Callable[[int, float, float], None],
+) -> None:
+    """Row 16: the server waits to send rows, in a statement, where no time-out of its own would end it for minutes."""
+    environment = start_environment(DB_APPLICATION_NAME=NAME)  # no proxy, which would read on
+    environment.send("read_on", name=counter, remaining_ms=90_000)
+    wait_until(lambda: backends(postgres, f"{ITS_OWN} and query like '%generate_series%'") and holds_lock(postgres))
+    time.sleep(0.3)
+    environment.freeze()
+    noticed(16, wait_until(lambda: not holds_lock(postgres)), FREED_WITHIN_S)
+
+
 def test_an_environment_frozen_for_good_frees_its_locks(
     environment: Environment,
     postgres: PostgresServer,

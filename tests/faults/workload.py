@@ -48,6 +48,13 @@ def hold(database: Database, name: str, seconds: float) -> int:
     return value
 
 
+def read_on(database: Database, name: str) -> int:
+    """Lock a row in a transaction, and read rows for as long as that goes."""
+    with database.transaction() as connection:
+        connection.execute(INCREMENT, {"name": name})
+        return len(connection.execute(text("select repeat('x', 1000), generate_series(1, 20000000)")).all())
+
+
 def count_up(database: Database, worker: int, number: int) -> str:
     """Note the operation and count it twice, for the worker and for all, in one transaction; say what is told of it."""
 
@@ -88,7 +95,7 @@ def after_restore(database: Database) -> float:
     return random.random()  # noqa: S311 - the generator that clones would share is the point
 
 
-ALL = (sleep, count_up, increment, backend, name, hold, fail, before_snapshot, after_restore)
+ALL = (sleep, read_on, count_up, increment, backend, name, hold, fail, before_snapshot, after_restore)
 WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in ALL}
 
 
