@@ -130,6 +130,7 @@ class Connector:
             login.port,
             client_context(self._settings, login.host),
             direct_tls=self._settings.tls_negotiation is TlsNegotiation.DIRECT,
+            silence_s=self._settings.silence_s,
         )
 
     def _accepted(self, login: Login, connection: WatchedConnection) -> WatchedConnection:

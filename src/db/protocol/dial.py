@@ -15,12 +15,12 @@ from db.protocol import wire
 from db.protocol.server_errors import DisconnectedError, TookTooLongError
 from db.tcp import NotResolvedError, connected
 
-WATCH = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
-"""How the kernel notices that the other machine is gone: seconds until the first probe and between probes, how many may
-go unanswered, and for how many milliseconds what was sent. Where the system knows these."""
-
 ALPN = "postgresql"
 """What a server must say that it speaks where TLS begins at once: another one of that name is told nothing."""
+
+SILENCE_S = 2.0
+PROBES = 3
+"""How many may go unanswered until the kernel takes the other machine for gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Address:
     tls: ssl.SSLContext | None = None
     direct_tls: bool = False
     """Begin with TLS at once, as PostgreSQL 17 and later accept: one flight less."""
+    silence_s: float = SILENCE_S
+    """For how long the other machine may be silent; see `watch`."""
 
     def __str__(self) -> str:
         """Name the place."""
@@ -43,7 +45,7 @@ def dial(address: Address, deadline: Deadline) -> socket.socket:
     with _named(address):
         sock = _connected(address, deadline)
         with _closed_on_error(sock):
-            _configure(sock)
+            _configure(sock, address.silence_s)
             return _encrypted(sock, address, deadline) if address.tls else sock
 
 
@@ -53,7 +55,7 @@ def redial(peer: socket.socket, address: Address, deadline: Deadline) -> socket.
         host, port = peer.getpeername()[:2]
         sock = socket.create_connection((host, port), timeout=timeout_s(deadline))
         with _closed_on_error(sock):
-            _configure(sock)
+            _configure(sock, address.silence_s)
             return _encrypted(sock, address, deadline) if address.tls else sock
 
 
@@ -81,10 +83,20 @@ def _connected(address: Address, deadline: Deadline) -> socket.socket:
         raise TookTooLongError(str(late)) from None
 
 
-def _configure(sock: socket.socket) -> None:
+def watch(silence_s: float) -> dict[str, int]:
+    """Return how the kernel notices, while a statement is waited for, that the other machine is gone.
+
+    That is after twice `silence_s`, and four seconds at least: TCP counts in seconds. There is no TCP_USER_TIMEOUT: it
+    would also end a connection whose server is alive and reads nothing for a while, as behind a lock in a large batch.
+    """
+    step_s = max(1, int(silence_s / 2))
+    return {"TCP_KEEPIDLE": step_s, "TCP_KEEPINTVL": step_s, "TCP_KEEPCNT": PROBES}
+
+
+def _configure(sock: socket.socket, silence_s: float) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in WATCH.items():
+    for name, value in watch(silence_s).items():
         if option := getattr(socket, name, None):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
