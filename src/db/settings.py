@@ -105,8 +105,8 @@ class DatabaseSettings:
     """`direct`, or `pooler`: PgBouncer or RDS Proxy. Then nothing is asked of a session: limits travel with each
     transaction, what would pin is named in the log, and DB_SLOT_WAIT_S is for the pooler's queue."""
     idle_in_transaction_s: float = _setting("DB_IDLE_IN_TRANSACTION_S", 1.5, number(float, 0, 900))
-    """Seconds that a transaction may wait for its handler before the server ends it and frees its locks: what is left
-    behind by an environment that was frozen or killed. 0 for no limit."""
+    """Seconds that a transaction may wait for its handler, or for it to take rows, before the server ends it and frees
+    its locks: what is left behind by an environment that was frozen or killed. 0 for no limit."""
     search_path: str | None = _setting("DB_SEARCH_PATH", None)
     """The session's search_path; the role's by default."""
     target_session_attrs: TargetSession = _setting(
@@ -130,7 +130,8 @@ class DatabaseSettings:
     """How many environments of this role there can be: the reserved concurrency of its functions, such as `20+5`. Where
     each has a slot, connections are kept; by default a crowd may come at any time, and a quarter of the slots idles."""
     silence_s: float = _setting("DB_SILENCE_S", 2.0, number(float, 0.1, 60))
-    """Seconds that a server may give no sign of life while it is asked; a half-open connection is given up then."""
+    """Seconds that a server may give no sign of life when it is asked; a half-open connection is given up then. After
+    that sign its host is watched by TCP keepalive, and given up after twice as long, 4 s at least."""
     max_attempts: int = _setting("DB_MAX_ATTEMPTS", 5, number(int, 1, 100))
     """How often run_transaction runs its work at most."""
     at_init: AtInit = _setting("DB_AT_INIT", AtInit.SECRET, choice(AtInit))
