@@ -29,6 +29,9 @@ from db.statements.residue import may_leave
         "do $$ begin perform pg_advisory_lock(1); end $$",
         "call p()",
         "load 'auto_explain'",
+        "select 1; set search_path = other",
+        "select set_config('a.b', 'c', false), set_config('d.e', 'f', true)",
+        "select set_config('a.b', (select true), false)",
     ],
 )
 def test_what_may_leave_something(statement: str) -> None:
@@ -47,6 +50,8 @@ def test_what_may_leave_something(statement: str) -> None:
         "set constraints all deferred",
         "select pg_advisory_xact_lock(1)",
         "select set_config('a.b', 'c', true)",
+        "select set_config('a.b', %s, true), set_config('d.e', 'f', TRUE )",
+        "select 1;",
         "declare c cursor for select 1",
         "create table t (n int)",
         "settle",

@@ -18,10 +18,11 @@ _COMMANDS = re.compile(
 """At a statement's beginning. SET LOCAL ends with the transaction, and a cursor without HOLD too."""
 _CALLS = re.compile(
     r"\bpg_(?:try_)?advisory_lock(?:_shared)?\b|\binto\s+(?:local\s+|global\s+)?temp(?:orary)?\b|\bdblink_connect\b"
-    r"|\bset_config\s*\((?!.*,\s*true\s*\))|\bcursor_to_xml\b|\bsetseed\b",
-    re.IGNORECASE | re.DOTALL,
+    r"|\bset_config\s*\((?![^()]*,\s*true\s*\))|\bcursor_to_xml\b|\bsetseed\b|;\s*[^\s;]",
+    re.IGNORECASE,
 )
-"""Anywhere in a statement. Advisory locks of the transaction, and set_config(..., true), end with it."""
+"""Anywhere in a statement. Advisory locks of the transaction, and set_config(..., true), end with it; where several
+statements are in one text, the later ones are in doubt."""
 
 
 @lru_cache(maxsize=256)
