@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pg8000 import dbapi
 from pg8000.types import Range
@@ -45,6 +45,7 @@ OPERATIONS = st.one_of(
             [
                 "set local lock_timeout = '9s'",
                 "set transaction read only",
+                "set transaction isolation level repeatable read",
                 "lock table t in share mode",
             ]
         ),
@@ -58,6 +59,8 @@ OPERATIONS = st.one_of(
     st.tuples(st.sampled_from(["COMMIT", "ROLLBACK"]), st.none()),
 )
 
+
+LATE_LEVEL = ("set local lock_timeout = '9s'", "set transaction isolation level repeatable read")
 
 STEPS = st.lists(st.tuples(OPERATIONS, st.sampled_from([50, 100])), max_size=12)
 """What is asked, and the seconds that are left then."""
@@ -139,6 +142,8 @@ def _end(connection: Any, statement: str) -> None:  # noqa: ANN401 - either kind
 
 @EXAMPLES
 @given(steps=STEPS, autocommit=st.booleans())
+@example(steps=[((LATE_LEVEL[0], ()), 50), ((LATE_LEVEL[1], ()), 50)], autocommit=False)
+@example(steps=[(("lock table t in share mode", ()), 50), ((LATE_LEVEL[1], ()), 50)], autocommit=False)
 def test_any_sequence_leaves_the_same_state_and_results(
     pair: dict[str, Any], steps: list[tuple[Operation, int]], *, autocommit: bool
 ) -> None:
@@ -156,6 +161,26 @@ def test_any_sequence_leaves_the_same_state_and_results(
         cursor.execute("select n, s from t order by n")
         results[name].append(("state", [list(row) for row in cursor.fetchall()]))
     assert results["ours"] == results["stock"]
+
+
+@pytest.mark.parametrize("first", ["savepoint a", "set local lock_timeout = '9s'", "declare c cursor for select 1"])
+def test_a_transaction_sees_what_was_committed_before_its_first_query(
+    pair: dict[str, Any], postgres: PostgresServer, first: str
+) -> None:
+    """Nothing that travels along with what is no query takes REPEATABLE READ's snapshot early."""
+    seen = {}
+    for name in ("stock", "ours"):
+        connection = pair[name]
+        with _fresh(connection, autocommit=False), connected(postgres) as other:
+            cursor = connection.cursor()
+            cursor.execute("set transaction isolation level repeatable read")
+            cursor.execute(first)
+            other.autocommit = True
+            other.cursor().execute(f"insert into like_{name}.t values (1, 'x')")  # noqa: S608 - one of our two names
+            cursor.execute("lock table t in share mode")
+            cursor.execute("select count(*) from t")
+            seen[name] = cursor.fetchall()
+    assert seen["ours"] == seen["stock"]
 
 
 ODD_TIMES = [

@@ -21,14 +21,19 @@ _WITHOUT_EFFECT = frozenset(
     """.split()  # noqa: SIM905 - a list of fifty strings is not read more easily
 )
 """What may stand before a parenthesis in a statement that changes at most its session: keywords, types, functions."""
-_OF_THE_SESSION = re.compile(r"(?:set|reset|listen|unlisten)\b[^;]*\Z", re.IGNORECASE)
+_OF_THE_SESSION = re.compile(
+    r"(?:set|reset|listen|unlisten|lock|savepoint|release|rollback|close|declare)\b[^;]*\Z", re.IGNORECASE
+)
+"""Nor does any of them take a snapshot by itself: PostgreSQL takes the transaction's with its first query, and forbids
+SET TRANSACTION behind that. A rider would be such a query."""
 
 
 @lru_cache(maxsize=256)
 def only_reads(statement: str) -> bool:
     """Say whether the statement changes nothing in the database: in its session at most.
 
-    That is a SELECT that locks no row and calls no function that might write, and SET, RESET and LISTEN.
+    That is a SELECT that locks no row and calls no function that might write, and SET, LOCK, SAVEPOINT and the like.
+    What a cursor's query does it does where it is fetched from.
     """
     text = statement.strip()
     if _OF_THE_SESSION.match(text):
