@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 import pytest
+from pg8000 import dbapi
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -256,6 +258,39 @@ def test_a_loss_inside_a_savepoint_ends_it_all(
             connection.execute(INSERT)
         connection.execute(INSERT)
     assert applied(postgres) == 0
+
+
+@pytest.mark.parametrize("next_one", ["insert into lost_in_work (n) values (2)", "copy lost_in_work (n) from stdin"])
+def test_half_of_a_transaction_is_not_committed_on_another_session(
+    proxied: Database, postgres: PostgresServer, next_one: str
+) -> None:
+    """Row 3: also where the handler works on the driver's own connection, and swallows each error but the last."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        raw.cursor().execute("insert into lost_in_work (n) values (1)")
+        terminate(postgres, "application_name = 'proxied'")
+        for statement in ("insert into lost_in_work (n) values (99)", next_one):
+            with suppress(dbapi.Error):
+                raw.cursor().execute(statement, (), BytesIO(b"3\n") if "stdin" in statement else None)
+    assert applied(postgres) == 0
+    insert(proxied)
+    assert applied(postgres) == 1
+
+
+def test_a_transaction_that_begins_with_a_copy_is_run_again_as_a_whole(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 3: its stream has been read, but COMMIT was not sent, so that nothing is in doubt."""
+    lost = Once(lambda: proxy.inject(Fault(Action.RESET, direction=Direction.TO_CLIENT)))
+
+    def work(connection: Connection) -> None:
+        lost()
+        raw: Any = connection.connection.dbapi_connection
+        raw.cursor().execute("copy lost_in_work (n) from stdin", (), BytesIO(b"1\n2\n"))
+
+    proxied.run_transaction(work)
+    assert lost.calls == 2
+    assert applied(postgres) == 2
 
 
 def test_a_new_session_is_told_the_time_that_is_left(

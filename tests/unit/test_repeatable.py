@@ -17,6 +17,7 @@ TERMINATED = error_from({"C": "57P01", "S": "FATAL", "V": "FATAL"})
 IDLED = DisconnectedError("idle-session timeout", {"C": "57P05"})
 
 FIRST = Flight(was_idle=True, begins=True)
+COPIES = Flight(was_idle=True, begins=True, has_stream=True)
 LATER = Flight()
 OWN = Flight(was_idle=True)
 """A transaction of its own, as in autocommit."""
@@ -33,6 +34,10 @@ BEGINS_AND_COMMITS = Flight(was_idle=True, begins=True, ends=True)
         (LOST, FIRST, Verdict.REPEAT),
         (TERMINATED, FIRST, Verdict.REPEAT),
         (LATE, FIRST, Verdict.RAISE),
+        # the same with a stream, which has been read: the whole work may do it again
+        (LOST, COPIES, Verdict.RAISE),
+        (CLOSED, COPIES, Verdict.REPEAT),
+        (LOST, Flight(was_idle=True, has_stream=True), Verdict.UNKNOWN),
         # a later one: its results have been seen
         (LOST, Flight(is_harmless=True), Verdict.RAISE),
         (TERMINATED, LATER, Verdict.RAISE),

@@ -52,12 +52,14 @@ class LastingConnection(ResolvingConnection):
         """Whether a statement of this borrow may have left something in the session."""
         self.has_committed = False
         """Whether something of this borrow may have been committed: its work must not be run again as a whole."""
+        self._broke_off = False
+        """Whether a transaction was lost, and nobody has rolled it back yet: what comes next is not another one."""
 
     def lend(self, deadline: Deadline, comment: str = "") -> None:
         """Begin a borrow that ends by `deadline`, and whose statements carry `comment`."""
         self.deadline = deadline
         self.comment = comment
-        self.autocommit = self.left_residue = self.has_committed = False
+        self.autocommit = self.left_residue = self.has_committed = self._broke_off = False
 
     @property
     def is_unwanted(self) -> bool:
@@ -87,22 +89,24 @@ class LastingConnection(ResolvingConnection):
             front = self._in_front(statement) if is_renewed and in_front else in_front
             return fly(front, statement, values, oids, stream)
 
-        begins = bool(in_front) and not self.autocommit and stream is None
-        return self._lasting(send, statement, begins=begins, unseen=stream is not None)
+        begins = bool(in_front) and not self.autocommit
+        return self._lasting(send, statement, begins=begins, has_stream=stream is not None)
 
     def _run_batch(self, statement: str, oids: Sequence[int], executions: list[bytes], total: Context) -> None:
         fly = super()._run_batch
         send = partial(fly, statement, oids, executions, total)
         self._lasting(send, statement, begins=not self.autocommit)
 
-    def _lasting(self, send: Callable[[], Result], statement: str, *, begins: bool, unseen: bool = False) -> Result:
+    def _lasting(self, send: Callable[[], Result], statement: str, *, begins: bool, has_stream: bool = False) -> Result:
         """Return what `send` returns; send again on a new session where that is safe.
 
-        `unseen`: a flight that can carry no rider, so that what it writes is not known yet.
+        A flight with a stream can carry no rider, so that what it writes is not known yet.
         """
+        if self._broke_off:
+            raise ClosedError("the transaction was lost with its connection: roll back first")
         known = None if self._transaction_status == IDLE else self.transaction_id
         had_residue = self.left_residue
-        flight = self._about_to(statement, begins=begins, unseen=unseen)
+        flight = self._about_to(statement, begins=begins, has_stream=has_stream)
         for left in reversed(range(MAX_SESSIONS)):
             try:
                 if flight.was_idle:
@@ -118,12 +122,12 @@ class LastingConnection(ResolvingConnection):
             self._renew()
         raise AssertionError("the last attempt returns or raises")
 
-    def _about_to(self, statement: str, *, begins: bool, unseen: bool) -> Flight:
+    def _about_to(self, statement: str, *, begins: bool, has_stream: bool) -> Flight:
         """Take note of what the session is told, and return what that means."""
         was_idle, ends = self._transaction_status == IDLE, may_end_transaction(statement)
         if was_idle or ends:
             self.begin_anew()
-        self.note(statement, unseen=unseen)
+        self.note(statement, unseen=has_stream)
         self.left_residue |= may_leave(statement)
         self.has_committed |= ends
         return Flight(
@@ -131,6 +135,7 @@ class LastingConnection(ResolvingConnection):
             begins=begins,
             ends=ends,
             is_harmless=only_reads(statement),
+            has_stream=has_stream,
             asked_read_only=bool(self.modes.read_only),
         )
 
@@ -145,6 +150,10 @@ class LastingConnection(ResolvingConnection):
     def _is_irreplaceable(self, error: Exception, *, had_residue: bool) -> bool:
         """Say whether no new session will do: there is none to be had, or this one held more than it would."""
         return self.reopen is None or (had_residue and not isinstance(error, NotLoggedInError))
+
+    def _give_up(self) -> None:
+        self._broke_off |= self._transaction_status != IDLE
+        super()._give_up()
 
     def _lost(self, error: DisconnectedError, contexts: Sequence[Context]) -> DisconnectedError:
         key = self._backend_key_data or b""
@@ -180,6 +189,7 @@ class LastingConnection(ResolvingConnection):
             super().rollback()
         except (DisconnectedError, ServerError, DeadlineExceededError):
             self.close()
+        self._broke_off = False
 
 
 def _tell_nobody(_what: object) -> None:

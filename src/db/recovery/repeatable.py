@@ -40,6 +40,8 @@ class Flight:
     """Its text may end the transaction."""
     is_harmless: bool = False
     """Its statement changes nothing but the session that it runs in."""
+    has_stream: bool = False
+    """What it sends comes from, or goes to, a stream of the borrower's: it cannot be had a second time."""
     asked_read_only: bool = False
     """The borrower wants no writes, so that their refusal is the statement's own error."""
 
@@ -65,4 +67,4 @@ def _when_lost(error: BaseException, flight: Flight) -> Verdict:
         return Verdict.RAISE
     if not (flight.begins or flight.is_harmless):
         return Verdict.UNKNOWN
-    return Verdict.RAISE if isinstance(error, TookTooLongError) else Verdict.REPEAT
+    return Verdict.RAISE if flight.has_stream or isinstance(error, TookTooLongError) else Verdict.REPEAT
