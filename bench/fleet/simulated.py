@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from math import inf
 
+from db.fleet.census import NEW_FOR_S, USED_AGAIN_AFTER_S, USED_LATELY_S, Sample
 from db.fleet.pace import Pace
-from db.fleet.policy import NEW_FOR_S, USED_AGAIN_AFTER_S, USED_LATELY_S, Sample
 
 
 @dataclass(slots=True)

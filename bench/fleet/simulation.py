@@ -11,21 +11,9 @@ from random import Random
 
 from bench.fleet.scenarios import Scenario
 from bench.fleet.simulated import Connection, Counts, Environment
+from db.fleet.census import Limit, Sample, at_work, newcomers_per_s
 from db.fleet.lookout import LOOK_EVERY_S
-from db.fleet.policy import (
-    Limit,
-    Sample,
-    Verdict,
-    View,
-    at_work,
-    keep_or_release,
-    lease_s,
-    newcomers_per_s,
-    next_wait_s,
-    outlived,
-    patience_s,
-    pause_s,
-)
+from db.fleet.policy import Verdict, View, keep_or_release, lease_s, next_wait_s, outlived, patience_s, pause_s
 
 CONNECT_S, CLOSE_S, REFUSE_S = 0.015, 0.005, 0.005
 """How long the server needs to let somebody in, to notice that he has gone, and to turn somebody away: it begins a

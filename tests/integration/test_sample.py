@@ -10,15 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.fleet.policy import (
-    NEW_FOR_S,
-    USED_AGAIN_AFTER_S,
-    USED_LATELY_S,
-    Limit,
-    Sample,
-    at_work,
-    lease_s,
-)
+from db.fleet.census import NEW_FOR_S, USED_AGAIN_AFTER_S, USED_LATELY_S, Limit, Sample, at_work
+from db.fleet.policy import lease_s
 from db.fleet.sample import UNKNOWN, Counted, Terms, read, statement
 from local.postgres import PostgresServer
 

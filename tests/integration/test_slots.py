@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from db import Borrow, ConnectionLostError, Database, DatabaseSettings, SaturatedError, Tls
+from db.fleet.census import NEW_FOR_S
 from db.fleet.member import LEASE_S
-from db.fleet.policy import NEW_FOR_S
 from db.observation import Silence
 from db.protocol.riders import nobody
 from local.postgres import PostgresServer

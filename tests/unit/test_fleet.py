@@ -6,21 +6,18 @@ from typing import Any
 
 import pytest
 
+from db.fleet.census import Limit, Sample, at_work, newcomers_per_s
 from db.fleet.policy import (
     FIRST_PATIENCE,
     LEASES,
     LONGEST_PAUSE_S,
     PATIENCE_IS_BACK_AFTER_S,
-    Limit,
-    Sample,
     Verdict,
     View,
     all_fit,
-    at_work,
     expects_room,
     keep_or_release,
     lease_s,
-    newcomers_per_s,
     next_wait_s,
     outlived,
     patience_s,

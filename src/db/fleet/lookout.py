@@ -6,7 +6,8 @@ Writes the statement that rides, reads what it brings. Knows nothing of pools or
 from collections.abc import Sequence
 
 from db.deadline import Clock
-from db.fleet.policy import Sample, at_work, lease_s, newcomers_per_s
+from db.fleet.census import Sample, at_work, newcomers_per_s
+from db.fleet.policy import lease_s
 from db.fleet.sample import UNKNOWN, read, statement
 from db.settings import DatabaseSettings
 

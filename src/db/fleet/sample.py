@@ -10,19 +10,8 @@ connection: while a statement has some, they count, and slots are given back a l
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db.fleet.policy import (
-    LEASES,
-    MOST_IDLE,
-    MOST_IDLE_OF_ALL,
-    NEW_FOR_S,
-    USED_AGAIN_AFTER_S,
-    USED_LATELY_S,
-    WORK_COUNTS_S,
-    WORK_DEVIATIONS,
-    Limit,
-    Sample,
-    seconds_between,
-)
+from db.fleet.census import NEW_FOR_S, USED_AGAIN_AFTER_S, USED_LATELY_S, WORK_COUNTS_S, Limit, Sample, seconds_between
+from db.fleet.policy import LEASES, MOST_IDLE, MOST_IDLE_OF_ALL, WORK_DEVIATIONS
 
 _LIMITS = ("server", "database", "role")
 _COLUMNS = (
@@ -139,7 +128,7 @@ def _share(used: str) -> str:
 
 
 def _at_work(before: Sample | None, now: float) -> str:
-    """Return policy.at_work as SQL; NULL, and any comparison with it, where it is not known."""
+    """Return census.at_work as SQL; NULL, and any comparison with it, where it is not known."""
     apart_s = seconds_between(before, now, WORK_COUNTS_S)
     return f"(worked_ms / 1000 - {before.worked_s}) / {apart_s}" if before and apart_s else "null"
 
