@@ -51,7 +51,7 @@ def test_the_server_ends_a_late_statement_and_the_connection_stays(
 ) -> None:
     """A little before the deadline, so that its answer comes in time."""
     connection.autocommit = autocommit
-    connection.deadline = Deadline.after(0.5)
+    connection.deadline = Deadline.after(2)
     statement = "select pg_sleep(30)" if not values else "select pg_sleep(30), %s::text"
     with pytest.raises(ServerOperationalError) as caught:
         connection.cursor().execute(statement, values)
