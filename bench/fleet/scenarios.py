@@ -76,7 +76,7 @@ FOUR = (*THREE, "kept")
 def full() -> list[Scenario]:
     """Return what is measured for bench/fleet.md."""
     ten = Scenario(
-        name="x10", title="10 x more environments than slots", phases=spike(10, 60, calm_per_s=4), rest_s=9.6
+        name="x10", title="10 x more environments than slots", phases=spike(10, 25, calm_per_s=4), rest_s=9.6
     )
     six = replace(
         ten,
@@ -90,6 +90,13 @@ def full() -> list[Scenario]:
         ten,
         six,
         replace(six, name="x3", title="3 x more environments than slots", rest_s=2.6),
+        replace(
+            ten,
+            name="minute",
+            title="10 x more environments than slots, for a minute",
+            phases=spike(10, 60, calm_per_s=4),
+            strategies=(OURS,),
+        ),
         replace(
             six,
             name="busy",
