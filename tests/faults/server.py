@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from psycopg import Connection, OperationalError
 
 from local.binaries import as_ordinary_user
-from local.postgres import PostgresServer
+from local.postgres import PostgresServer, PostgresStartError
 
 ORDINARY = "ordinary"
 """A role without privileges, made where a test asks for it; its password is the server's."""
@@ -157,6 +157,19 @@ def standby_of(primary: PostgresServer, directory: Path) -> PostgresServer:
     environment = {**os.environ, "PGPASSWORD": primary.password}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     return PostgresServer(directory, primary.password)
+
+
+@contextmanager
+def recovering(primary: PostgresServer, directory: Path) -> Iterator[PostgresServer]:
+    """A copy of `primary` that never ends its recovery: it answers each login with 57P03."""
+    server = standby_of(primary, directory)
+    server.settings = {"hot_standby": "off"}
+    with suppress(PostgresStartError):
+        server.start(timeout_s=1)
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
 
 
 def promote(standby: PostgresServer) -> None:

@@ -15,9 +15,11 @@ from local.postgres import PostgresServer
 from tests.canary import VALUE
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.server import admin, backends, run, terminate, wait_until
+from tests.noticing import Noticed
 
 INSERT = text("insert into lost_commits (n) values (1)")
 COMMIT = b"commit"
+SILENCE_S = 2.0
 
 
 class Base(DeclarativeBase):
@@ -43,36 +45,44 @@ def applied(postgres: PostgresServer) -> int:
 
 @pytest.mark.parametrize("action", [Action.RESET, Action.CLOSE, Action.STOP, Action.SWALLOW])
 @pytest.mark.parametrize("after_bytes", [0, 5, 10])
+@pytest.mark.parametrize("silence_s", [SILENCE_S])
 def test_a_commit_whose_answer_is_lost_is_known_to_be_done(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int, noticed: Noticed
 ) -> None:
     """Row 21: the server has committed; the handler gets its success, and the work is there once."""
     with proxied.transaction() as connection:
         connection.execute(INSERT)
         proxy.inject(Fault(action, after_bytes=after_bytes, once_sent=COMMIT))
+        struck_at = time.monotonic()
+    noticed(21, time.monotonic() - struck_at, SILENCE_S)
     assert applied(postgres) == 1
 
 
 @pytest.mark.parametrize("action", [Action.RESET, Action.CLOSE])
 @pytest.mark.parametrize("after_bytes", [0, 5, 11])
 def test_a_commit_that_never_arrived_is_known_to_be_undone(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int, noticed: Noticed
 ) -> None:
     """Row 21: the server has not got the whole COMMIT; the handler hears that nothing was committed."""
     with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
         connection.execute(INSERT)
         proxy.inject(Fault(action, Direction.TO_SERVER, after_bytes=after_bytes))
+        struck_at = time.monotonic()
+    noticed(21, time.monotonic() - struck_at, proxied.settings.silence_s)
     assert applied(postgres) == 0
 
 
 @pytest.mark.parametrize("after_bytes", [0, 11])
+@pytest.mark.parametrize("silence_s", [SILENCE_S])
 def test_a_commit_that_nobody_heard_is_ended_and_undone(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, after_bytes: int
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, after_bytes: int, noticed: Noticed
 ) -> None:
     """Row 21: its session still waits for a COMMIT that was swallowed; it is ended, so that the outcome is final."""
     with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
         connection.execute(INSERT)
         proxy.inject(Fault(Action.SWALLOW, Direction.TO_SERVER, after_bytes=after_bytes))
+        struck_at = time.monotonic()
+    noticed(21, time.monotonic() - struck_at, SILENCE_S)
     assert applied(postgres) == 0
     assert not backends(postgres, "application_name = 'proxied' and state like 'idle in transaction%'")
 
@@ -107,18 +117,23 @@ def make_commits_slow(postgres: PostgresServer, seconds: float) -> None:
     )
 
 
-def test_a_session_that_is_terminated_in_commit_is_resolved(proxied: Database, postgres: PostgresServer) -> None:
+def test_a_session_that_is_terminated_in_commit_is_resolved(
+    proxied: Database, postgres: PostgresServer, noticed: Noticed
+) -> None:
     """Row 3: 57P01 while COMMIT runs a deferred trigger: it was not committed, and the handler hears that."""
     make_commits_slow(postgres, seconds=5)
+    struck_at = [0.0]
 
     def terminate_in_commit() -> None:
         wait_until(lambda: backends(postgres, "application_name = 'proxied' and wait_event = 'PgSleep'"))
+        struck_at[0] = time.monotonic()
         terminate(postgres, "application_name = 'proxied'")
 
     terminator = Thread(target=terminate_in_commit)
     terminator.start()
     with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
         connection.execute(INSERT)
+    noticed(3, time.monotonic() - struck_at[0], proxied.settings.silence_s)
     terminator.join()
     assert applied(postgres) == 0
 
@@ -131,10 +146,13 @@ def test_a_slow_commit_is_waited_for(proxied: Database, postgres: PostgresServer
     assert applied(postgres) == 1
 
 
-def test_a_commit_slower_than_the_deadline_is_ended(proxied: Database, postgres: PostgresServer) -> None:
+def test_a_commit_slower_than_the_deadline_is_ended(
+    proxied: Database, postgres: PostgresServer, noticed: Noticed
+) -> None:
     """Row 6: it is known to be undone, in time for an answer."""
     make_commits_slow(postgres, seconds=10)
     with (
+        noticed.within(2.5 - proxied.settings.reserve_s, 6),
         pytest.raises((ConnectionLostError, DeadlineExceededError)),
         proxied.invocation(2500),
         proxied.transaction() as connection,
@@ -185,7 +203,7 @@ def test_only_an_unreachable_server_leaves_a_commit_in_doubt(
     make_database: Callable[..., Database],
     postgres: PostgresServer,
     proxy: Proxy,
-    noticed: Callable[[int, float, float], None],
+    noticed: Noticed,
 ) -> None:
     """Row 21: the error says unknown, carries the id that answers the question later, and comes by the deadline."""
     url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
@@ -195,15 +213,14 @@ def test_only_an_unreachable_server_leaves_a_commit_in_doubt(
         proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
         proxy.refuse()
 
-    began = time.monotonic()
     with (
+        noticed.within(2.0, 21),
         pytest.raises(CommitUnknownError) as caught,
-        database.invocation(2000),
+        database.invocation(2500),
         database.transaction() as connection,
     ):
         connection.execute(INSERT)
         cut_off()
-    noticed(21, time.monotonic() - began, 2.0)
     assert run(postgres, "select pg_xact_status(%(xid)s::text::xid8)", xid=str(caught.value.xid)) == [("committed",)]
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from random import Random
 from statistics import mean
-from threading import Timer
+from threading import Event, Timer
 
 import pytest
 from sqlalchemy import text
@@ -15,10 +15,13 @@ from db import Database, DatabaseSettings, Tls, UnreachableError
 from db.recovery.retry import wait_for_server_s
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
-from tests.faults.server import ordinary_url, terminate
+from tests.faults.server import logs_in, ordinary_url, rows, admin, terminate
+from tests.noticing import Noticed
 
 ENVIRONMENTS = 100
 PATIENCE_S = 30.0
+SLOT_WAIT_S = 5.0
+LEASE_S = 2.0
 
 
 @pytest.fixture
@@ -28,7 +31,11 @@ def environments() -> Iterator[Callable[..., list[Database]]]:
 
         def make(count: int, url: str) -> list[Database]:
             settings = DatabaseSettings(
-                url=url, tls=Tls.INSECURE_LOCAL_ONLY, connect_timeout_s=PATIENCE_S, slot_wait_s=5.0
+                url=url,
+                tls=Tls.INSECURE_LOCAL_ONLY,
+                connect_timeout_s=PATIENCE_S,
+                slot_wait_s=SLOT_WAIT_S,
+                lease_s=LEASE_S,
             )
             made = [Database(settings) for _ in range(count)]
             for database in made:
@@ -62,7 +69,9 @@ def ideal_attempts(down_s: float) -> float:
     return mean(attempts() for _ in range(1000))
 
 
-def test_a_restart_is_no_stampede(environments: Callable[..., list[Database]], fault_server: PostgresServer) -> None:
+def test_a_restart_is_no_stampede(
+    environments: Callable[..., list[Database]], fault_server: PostgresServer, noticed: Noticed
+) -> None:
     """Row 25: a hundred reconnect at once; each success takes at most twice the attempts that jitter alone would."""
     fault_server.stop("fast")
     roomy = PostgresServer(fault_server.directory, fault_server.password, settings={"max_connections": "150"})
@@ -82,13 +91,40 @@ def test_a_restart_is_no_stampede(environments: Callable[..., list[Database]], f
         database.close()
     roomy.stop()
     fault_server.start()
+    noticed(25, max(took), PATIENCE_S)
     assert attempts <= 2 * ideal_attempts(up_after_s), (attempts, ideal_attempts(up_after_s))
+
+
+def test_ten_times_more_environments_than_slots_are_all_served(
+    environments: Callable[..., list[Database]], fault_server: PostgresServer, noticed: Noticed
+) -> None:
+    """Row 26: each gets a slot before its patience ends, never more than there are are taken, and an administrator is let in."""
+    slots = 6
+    url = ordinary_url(fault_server, connection_limit=slots)
+    crowd = environments(10 * slots, url)
+    over, seen, let_in = Event(), [], []
+
+    def look() -> None:
+        with admin(fault_server) as session:
+            while not over.wait(0.05):
+                [[count]] = rows(session, "select count(*) from pg_stat_activity where usename = 'ordinary'")
+                seen.append(count)
+                let_in.append(logs_in(fault_server))
+
+    with ThreadPoolExecutor(len(crowd) + 1) as threads:
+        looking = threads.submit(look)
+        took = list(threads.map(ask, crowd))
+        over.set()
+        looking.result()
+    noticed(26, max(took), SLOT_WAIT_S)
+    assert max(seen) <= slots
+    assert all(let_in)
 
 
 def test_new_environments_are_served_while_old_ones_idle(
     environments: Callable[..., list[Database]],
     fault_server: PostgresServer,
-    noticed: Callable[[int, float, float], None],
+    noticed: Noticed,
 ) -> None:
     """Row 27: a deployment: the old ones have every slot and are never invoked again."""
     url = ordinary_url(fault_server)
@@ -99,4 +135,4 @@ def test_new_environments_are_served_while_old_ones_idle(
     new = environments(6, url)
     with ThreadPoolExecutor(len(new)) as threads:
         took = list(threads.map(ask, new))
-    noticed(27, max(took), 3.0)
+    noticed(27, max(took), LEASE_S)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,9 +12,11 @@ from tests.faults.clock import Clock
 from tests.faults.environment import Environment, FailedInvocationError
 from tests.faults.proxy import Action, Proxy
 from tests.faults.server import backends, run, terminate, wait_until
+from tests.noticing import Noticed
 
 FREED_WITHIN_S = 2.0
 """What an environment held when it went away."""
+SILENCE_S = 2.0
 NAME = "frozen-and-killed"
 ITS_OWN = f"application_name = '{NAME}'"
 
@@ -33,7 +34,7 @@ def environment(
 ) -> Iterator[Environment]:
     """A warm environment behind the proxy."""
     url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
-    environment = start_environment(DATABASE_URL=url, DB_APPLICATION_NAME=NAME, DB_SILENCE_S="1")
+    environment = start_environment(DATABASE_URL=url, DB_APPLICATION_NAME=NAME, DB_SILENCE_S=str(SILENCE_S))
     environment.invoke("increment", name=counter)
     yield environment
     environment.kill()
@@ -81,15 +82,14 @@ def test_a_session_that_was_ended_in_the_freeze_is_replaced(
 
 
 def test_a_way_that_was_forgotten_in_the_freeze_is_noticed_within_the_bound(
-    environment: Environment, proxy: Proxy, counter: str, noticed: Callable[[int, float, float], None]
+    environment: Environment, proxy: Proxy, counter: str, noticed: Noticed
 ) -> None:
     """Row 15: a gateway that dropped the connection in silence costs the bound, once."""
     environment.freeze()
     proxy.end(Action.SWALLOW)
     environment.thaw()
-    began = time.monotonic()
-    assert environment.invoke("increment", name=counter) == 2
-    noticed(15, time.monotonic() - began, 1.0)
+    with noticed.within(SILENCE_S, 15):
+        assert environment.invoke("increment", name=counter) == 2
 
 
 def test_an_invocation_frozen_in_its_transaction_is_told(
@@ -121,7 +121,7 @@ def test_age_counts_frozen_time(monotonic_s: float, wall_s: float) -> None:
 
 
 def test_a_killed_environment_frees_what_it_held(
-    environment: Environment, postgres: PostgresServer, counter: str, noticed: Callable[[int, float, float], None]
+    environment: Environment, postgres: PostgresServer, counter: str, noticed: Noticed
 ) -> None:
     """Row 16: killed in a transaction, between two statements."""
     environment.send("hold", name=counter, seconds=60)
@@ -132,7 +132,7 @@ def test_a_killed_environment_frees_what_it_held(
 
 
 def test_an_environment_killed_in_a_statement_frees_what_it_held(
-    environment: Environment, postgres: PostgresServer, noticed: Callable[[int, float, float], None]
+    environment: Environment, postgres: PostgresServer, noticed: Noticed
 ) -> None:
     """Row 16: the server looks after its client while it works."""
     environment.send("sleep", seconds=60, remaining_ms=90_000)
@@ -145,7 +145,7 @@ def test_an_environment_frozen_while_it_reads_frees_its_locks(
     start_environment: Callable[..., Environment],
     postgres: PostgresServer,
     counter: str,
-    noticed: Callable[[int, float, float], None],
+    noticed: Noticed,
 ) -> None:
     """Row 16: the server waits to send rows, in a statement, where no time-out of its own would end it for minutes."""
     environment = start_environment(DB_APPLICATION_NAME=NAME)  # no proxy, which would read on
@@ -161,17 +161,14 @@ def test_an_environment_frozen_for_good_frees_its_locks(
     postgres: PostgresServer,
     start_environment: Callable[..., Environment],
     counter: str,
-    noticed: Callable[[int, float, float], None],
+    noticed: Noticed,
 ) -> None:
     """Row 16: another environment gets the row that it had locked."""
-    environment.send("hold", name=counter, seconds=0)
-    with ThreadPoolExecutor(1) as threads:
-        environment.receive()
-        environment.send("hold", name=counter, seconds=60)
-        wait_until(lambda: holds_lock(postgres))
-        environment.freeze()
-        began = time.monotonic()
-        other = start_environment()
-        threads.submit(other.invoke, "increment", name=counter).result(30)
-    noticed(16, time.monotonic() - began, FREED_WITHIN_S)
+    other = start_environment()
+    other.invoke("backend")
+    environment.send("hold", name=counter, seconds=60)
+    wait_until(lambda: holds_lock(postgres))
+    environment.freeze()
+    with noticed.within(FREED_WITHIN_S, 16):
+        other.invoke("increment", name=counter)
     assert not backends(postgres, ITS_OWN)

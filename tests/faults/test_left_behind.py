@@ -14,6 +14,7 @@ from db.observation import Silence
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Fault, Proxy
 from tests.faults.server import backends, wait_until
+from tests.noticing import Noticed
 
 PLENTY_MS = 10_000
 
@@ -64,12 +65,16 @@ def idle_in_transaction(postgres: PostgresServer) -> list[int]:
     return backends(postgres, "application_name = 'left-behind' and state like 'idle in transaction%'")
 
 
-def test_an_abandoned_generator_is_taken_back(database: Database, facts: Facts, postgres: PostgresServer) -> None:
+def test_an_abandoned_generator_is_taken_back(
+    database: Database, facts: Facts, postgres: PostgresServer, noticed: Noticed
+) -> None:
     """Row 19: the transaction is rolled back at the invocation's end, and the line that borrowed is named."""
     with database.invocation(PLENTY_MS):
         abandoned = walks_away(database)
         next(abandoned)
         assert idle_in_transaction(postgres)
+        left_at = time.monotonic()
+    noticed(19, time.monotonic() - left_at, database.settings.reserve_s)
     assert not idle_in_transaction(postgres)
     [leak] = facts.leaks
     assert "test_left_behind.py" in leak.call_site
@@ -121,10 +126,24 @@ def test_another_threads_leak_is_closed(database: Database, facts: Facts, postgr
     generators[0].close()
 
 
-def test_a_borrow_inside_a_borrow_is_refused_at_once(database: Database) -> None:
+def test_what_is_left_on_a_connection_that_fell_silent_is_given_up_in_time(
+    proxied: Database, proxy: Proxy, noticed: Noticed
+) -> None:
+    """Row 19: its rollback gets no answer; the invocation has ended before its reserve has."""
+    with proxied.invocation(PLENTY_MS):
+        abandoned = walks_away(proxied)
+        next(abandoned)
+        proxy.end(Action.SWALLOW)
+        left_at = time.monotonic()
+    noticed(19, time.monotonic() - left_at, proxied.settings.silence_s)
+    abandoned.close()
+
+
+def test_a_borrow_inside_a_borrow_is_refused_at_once(database: Database, noticed: Noticed) -> None:
     """Row 28: it never waits for itself, and the error names the line that holds the connection."""
     with (
         database.transaction(),
+        noticed.within(database.settings.slot_wait_s, 28),
         pytest.raises(NestedBorrowError, match=r"test_left_behind\.py:\d+ test_a_borrow_inside"),
         database.autocommit(),
     ):
@@ -211,13 +230,29 @@ RESIDUES = {
 
 @pytest.mark.parametrize(("leave", "is_there"), RESIDUES.values(), ids=RESIDUES)
 @pytest.mark.parametrize("mode", ["transaction", "autocommit"])
-def test_the_next_borrower_meets_nothing_of_the_last(database: Database, leave: str, is_there: str, mode: str) -> None:
+def test_the_next_borrower_meets_nothing_of_the_last(
+    database: Database, leave: str, is_there: str, mode: str, noticed: Noticed
+) -> None:
     """Row 20: session state ends with the borrow, committed or not."""
     with getattr(database, mode)() as connection:
         connection.execute(text(leave))
         assert connection.scalar(text(is_there)) or mode == "transaction"  # LISTEN takes effect at COMMIT
-    with database.transaction() as connection:
+    with noticed.within(database.settings.silence_s, 20), database.transaction() as connection:
         assert not connection.scalar(text(is_there))
+
+
+@pytest.mark.parametrize("silence_s", [2.0])
+def test_a_session_that_cannot_be_cleaned_is_given_up_within_the_bound(
+    proxied: Database, proxy: Proxy, noticed: Noticed
+) -> None:
+    """Row 20: the way to it falls silent before the cleaning; the borrow ends, and the next one has another session."""
+    with proxied.autocommit() as connection:
+        connection.execute(text("set work_mem = '123kB'"))
+        proxy.end(Action.SWALLOW)
+        left_at = time.monotonic()
+    noticed(20, time.monotonic() - left_at, proxied.settings.silence_s)
+    with proxied.autocommit() as connection:
+        assert connection.scalar(text("select current_setting('work_mem') <> '123kB'"))
 
 
 def test_cleaning_costs_no_flight_where_nothing_was_left(
