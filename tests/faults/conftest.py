@@ -12,6 +12,10 @@ from local.postgres import PostgresServer
 from tests.faults.environment import Environment
 from tests.faults.proxy import Proxy
 from tests.faults.server import SMALL
+from tests.rotation.conftest import application, manager
+
+__all__ = ["application", "manager"]
+"""Fixtures that are found here: a secret, and those who log in with it."""
 
 
 @pytest.fixture(scope="module")

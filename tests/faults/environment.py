@@ -94,6 +94,8 @@ class Environment:
     def wait(self, timeout_s: float = 10) -> int:
         """Wait for its end and return its exit code."""
         assert self._process is not None, "a clone is its parent's child"
+        self._channel.settimeout(timeout_s)
+        self._lines.read()  # ends with the process; waiting for the process itself looks only 20 times a second
         return self._process.wait(timeout_s)
 
     def kill(self) -> None:

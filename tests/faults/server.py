@@ -4,6 +4,7 @@ What `PostgresServer` does itself (stop, crash, restart) is used as it is.
 """
 
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -170,6 +171,17 @@ def recovering(primary: PostgresServer, directory: Path) -> Iterator[PostgresSer
         yield server
     finally:
         server.stop("immediate")
+
+
+@contextmanager
+def asks_in_clear(directory: Path, user: str) -> Iterator[PostgresServer]:
+    """A server that asks `user` for a password in clear, as RDS asks who has the role rds_iam."""
+    server = PostgresServer(directory, secrets.token_urlsafe())
+    server.create()
+    rules = server.directory / "pg_hba.conf"
+    rules.write_text(f"host all {user} 127.0.0.1/32 password\n{rules.read_text()}")
+    with server:
+        yield server
 
 
 def promote(standby: PostgresServer) -> None:

@@ -15,7 +15,7 @@ from db import Database, DatabaseSettings, Tls, UnreachableError
 from db.recovery.retry import wait_for_server_s
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
-from tests.faults.server import logs_in, ordinary_url, rows, admin, terminate
+from tests.faults.server import admin, logs_in, ordinary_url, rows, terminate
 from tests.noticing import Noticed
 
 ENVIRONMENTS = 100
@@ -98,7 +98,7 @@ def test_a_restart_is_no_stampede(
 def test_ten_times_more_environments_than_slots_are_all_served(
     environments: Callable[..., list[Database]], fault_server: PostgresServer, noticed: Noticed
 ) -> None:
-    """Row 26: each gets a slot before its patience ends, never more than there are are taken, and an administrator is let in."""
+    """Row 26: each gets a slot before its patience ends; no limit is exceeded, and an administrator is let in."""
     slots = 6
     url = ordinary_url(fault_server, connection_limit=slots)
     crowd = environments(10 * slots, url)

@@ -103,9 +103,7 @@ def shorten_idle_time(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("action", [Action.RESET, Action.CLOSE])
-def test_a_cut_idle_connection_is_invisible(
-    proxied: Database, proxy: Proxy, action: Action, noticed: Noticed
-) -> None:
+def test_a_cut_idle_connection_is_invisible(proxied: Database, proxy: Proxy, action: Action, noticed: Noticed) -> None:
     """Row 11: RST or FIN has arrived when the borrow begins."""
     ask(proxied)
     proxy.end(action)

@@ -12,12 +12,16 @@ from db.environment.process import LambdaProcess
 from local.postgres import PostgresServer
 from tests.faults.environment import Environment
 from tests.faults.proxy import Proxy
+from tests.noticing import Noticed
+from tests.rotation.conftest import Application
 
 CLONES = 5
+CONNECT_S = 5.0
+"""What a connect may take, by default."""
 
 
 def test_clones_share_neither_connection_nor_chance(
-    start_environment: Callable[..., Environment],
+    start_environment: Callable[..., Environment], noticed: Noticed
 ) -> None:
     """Row 18: after the hooks each clone of a warmed environment has a server process and random numbers of its own."""
     parent = start_environment()
@@ -26,7 +30,8 @@ def test_clones_share_neither_connection_nor_chance(
     with ExitStack() as stack:
         clones = [stack.enter_context(parent.clone()) for _ in range(CLONES)]
         drawn = {clone.invoke("after_restore") for clone in clones}
-        backends = {clone.invoke("backend") for clone in clones}
+        with noticed.within(CONNECT_S, 18):
+            backends = {clone.invoke("backend") for clone in clones}
         assert len(drawn) == CLONES
         assert len(backends - {warm}) == CLONES
         assert backends == {clone.invoke("backend") for clone in clones}
@@ -77,6 +82,26 @@ def test_a_snapshot_knows_neither_keys_nor_the_fleet(
     assert not habits.keys._keys
     assert not habits.proven
     assert not member._lookout.sample
+
+
+def test_clones_log_in_with_what_the_secret_says_when_they_are_restored(
+    start_environment: Callable[..., Environment], application: Application, noticed: Noticed
+) -> None:
+    """Row 18: rotated after the snapshot: each clone asks once, as it is restored, and tries no password of before."""
+    with Proxy(application.server.port) as proxy:
+        parent = start_environment(DATABASE_URL="", DB_SECRET_ID=application.secret_id, DB_PORT=str(proxy.port))
+        parent.invoke("backend")
+        parent.invoke("before_snapshot")
+        application.rotation().run()
+        application.reads()
+        for _ in range(2):
+            with parent.clone() as clone:
+                clone.invoke("after_restore")
+                assert application.reads() == 1
+                logins = proxy.accepted
+                with noticed.within(CONNECT_S, 18):
+                    clone.invoke("backend")
+                assert (proxy.accepted - logins, application.reads()) == (1, 0)
 
 
 def test_a_clone_connects_ahead_where_the_settings_say_so(

@@ -8,13 +8,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from db import Database, DatabaseSettings
 from db.environment.lifecycle import Lifecycle
-from db.environment.process import LambdaProcess
+from db.environment.process import LambdaProcess, lambda_process
 
 INCREMENT = text("update counters set value = value + 1 where name = :name returning value")
 
@@ -95,7 +96,17 @@ def after_restore(database: Database) -> float:
     return random.random()  # noqa: S311 - the generator that clones would share is the point
 
 
-ALL = (sleep, read_on, count_up, increment, backend, name, hold, fail, before_snapshot, after_restore)
+def await_the_end(database: Database, flushed: str, flush_s: float = 0) -> None:
+    """Have Lambda say when the environment ends; then there is something to flush, to the file `flushed`."""
+
+    def flush() -> None:
+        time.sleep(flush_s)
+        Path(flushed).touch()
+
+    Lifecycle(database, lambda_process(), at_end=flush).begin()
+
+
+ALL = (sleep, read_on, count_up, increment, backend, name, hold, fail, before_snapshot, after_restore, await_the_end)
 WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in ALL}
 
 

@@ -10,6 +10,7 @@ from db import Database, DatabaseSettings, IamCredentials, LoginRefusedError, Se
 from db.credentials.iam import auth_token
 from db.environment.process import AwsIdentity
 from local.postgres import PostgresServer
+from tests.faults.server import asks_in_clear
 from tests.faults.tls import Authority, TlsFront
 
 HOST, USER = "localhost", "iam_user"
@@ -28,11 +29,7 @@ def identity() -> AwsIdentity:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A server of its own, which asks one user for a password in clear, as RDS asks who has the role rds_iam."""
-    made = PostgresServer(tmp_path_factory.mktemp("iam") / "data", "canary-password")
-    made.create()
-    rules = made.directory / "pg_hba.conf"
-    rules.write_text(f"host all {USER} 127.0.0.1/32 password\n{rules.read_text()}")
-    with made:
+    with asks_in_clear(tmp_path_factory.mktemp("iam") / "data", USER) as made:
         yield made
 
 
