@@ -4,6 +4,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -27,6 +28,13 @@ IdempotencyKey = Annotated[
         description="Of the client's choice, new for each request and the same when it is sent again within 24 hours.",
     ),
 ]
+
+
+def own_key(key: str | None, caller: str) -> str | None:
+    """Return what `key` is called among the keys of all; as it is where anybody may call."""
+    if key is None or not caller:
+        return key
+    return f"{hashlib.sha256(caller.encode()).hexdigest()} {key}"  # has a blank, which no client's key has
 
 
 def run_once(
@@ -56,5 +64,6 @@ def run_once(
 
 
 def _fingerprint(request: BaseModel) -> bytes:
-    """Return what tells requests apart: kind and content, whatever the spelling of its JSON."""
-    return hashlib.sha256(f"{type(request).__name__} {request.model_dump_json()}".encode()).digest()
+    """Return what tells requests apart: kind and content, whatever the order in which an object's members come."""
+    content = json.dumps(request.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(f"{type(request).__name__} {content}".encode()).digest()

@@ -14,10 +14,11 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 import records
 from handlers import cursor as cursors
+from handlers.caller import caller_of
 from handlers.documentation import OF_A_BODY, answers
 from handlers.environment import database, entry_point, logger
 from handlers.http import Api, allow_only
-from handlers.idempotency import IdempotencyKey, run_once
+from handlers.idempotency import IdempotencyKey, own_key, run_once
 from handlers.models import MAX_PAGE, CreatedRecords, InDigits, NewRecord, NewRecords, RecordList
 from handlers.refusals import Flaw, RefusedError, malformed
 from records import NAME_MAX_LENGTH, Key, Record
@@ -46,7 +47,7 @@ router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotat
 def create(new: NewRecord, key: IdempotencyKey = None) -> Response[Record]:
     """Create a record."""
     draft = new.draft()
-    record = run_once(database, key, new, Record, lambda connection: records.create(connection, draft))
+    record = run_once(database, _own(key), new, Record, lambda connection: records.create(connection, draft))
     return _answer(record, HTTPStatus.CREATED, Location=f"records/{record.id}")
 
 
@@ -54,7 +55,7 @@ def create(new: NewRecord, key: IdempotencyKey = None) -> Response[Record]:
 def create_many(new: NewRecords, key: IdempotencyKey = None) -> Response[CreatedRecords]:
     """Create up to 500 records in one transaction: all of them or none."""
     drafts = [item.draft() for item in new.items]
-    created = run_once(database, key, new, list[Key], lambda connection: records.create_many(connection, drafts))
+    created = run_once(database, _own(key), new, list[Key], lambda connection: records.create_many(connection, drafts))
     return Response(HTTPStatus.CREATED, JSON, CreatedRecords(items=created))
 
 
@@ -97,6 +98,11 @@ def delete(record_id: RecordId, if_match: IfMatch = None) -> Response[None]:
     version = _version(if_match)
     database.run_transaction(lambda connection: records.delete(connection, record_id, version=version))
     return Response(HTTPStatus.NO_CONTENT)
+
+
+def _own(key: str | None) -> str | None:
+    """Return the key among those of this caller."""
+    return own_key(key, caller_of(router.current_event.raw_event))
 
 
 def _answer(record: Record, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response[Record]:
