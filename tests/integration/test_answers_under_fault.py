@@ -2,18 +2,25 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import pytest
+from psycopg import Connection
 
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
-from tests.faults.server import run, terminate
+from tests.faults.server import admin, backends, run, terminate, wait_until
 from tests.integration.conftest import Call, Context, Reply, as_client, v2_event
 
 NAME = "answers-under-fault"
 REMAINING_MS = 3000
+SILENCE_S = 0.5
+IDLE_IN_TRANSACTION_S = 0.2
+TOO_LONG_IN_TRANSACTION_S = 0.4
+"""For so long a reply is on its way, and the server waits for the next statement: short enough for a sign of life."""
 COMMIT = b"commit\0"
 
 
@@ -29,7 +36,8 @@ def call(fresh: Callable[..., ModuleType], no_records: PostgresServer, proxy: Pr
     variables = {
         "DATABASE_URL": no_records.url().replace(f":{no_records.port}/", f":{proxy.port}/"),
         "DB_TLS": "insecure-local-only",
-        "DB_SILENCE_S": "0.5",
+        "DB_SILENCE_S": str(SILENCE_S),
+        "DB_IDLE_IN_TRANSACTION_S": str(IDLE_IN_TRANSACTION_S),
         "DB_SLOT_WAIT_S": "0.5",  # behind a pooler its queue may be as silent for so much longer
         "DB_APPLICATION_NAME": NAME,
     }
@@ -66,6 +74,21 @@ SURVIVED: dict[str, Callable[[PostgresServer, Proxy], object]] = {
     ),
     "answer to COMMIT lost": lambda _, proxy: proxy.inject(Fault(Action.RESET, once_sent=COMMIT)),
     "no answer to COMMIT": lambda _, proxy: proxy.inject(Fault(Action.STOP, once_sent=COMMIT)),
+    "reset behind the record's statement": lambda _, proxy: proxy.inject(
+        Fault(Action.RESET, Direction.TO_SERVER, once_sent=b"records")
+    ),
+    "reset behind the key's statement": lambda _, proxy: proxy.inject(
+        Fault(Action.RESET, Direction.TO_SERVER, once_sent=b"idempotency_keys")
+    ),
+    "silent behind the record's statement": lambda _, proxy: proxy.inject(
+        Fault(Action.SWALLOW, Direction.TO_SERVER, once_sent=b"records")
+    ),
+    "silent behind the key's statement": lambda _, proxy: proxy.inject(
+        Fault(Action.SWALLOW, Direction.TO_SERVER, once_sent=b"idempotency_keys")
+    ),
+    "25P03 behind the first statement": lambda _, proxy: proxy.inject(
+        Fault(Action.DELAY, seconds=TOO_LONG_IN_TRANSACTION_S)
+    ),
 }
 
 
@@ -74,7 +97,7 @@ SURVIVED: dict[str, Callable[[PostgresServer, Proxy], object]] = {
 def test_the_client_does_not_notice(
     call: Call, no_records: PostgresServer, proxy: Proxy, fault: str, request_name: str
 ) -> None:
-    """Rows 1, 3, 11, 12 and 21: the answer is the right one, and the work is done once."""
+    """Rows 1, 3, 5, 11, 12 and 21: the answer is the right one, and the work is done once."""
     request, status = REQUESTS[request_name]
     SURVIVED[fault](no_records, proxy)
     assert request(call).status == status
@@ -103,6 +126,44 @@ def test_the_client_is_asked_to_come_again_when_a_commit_is_in_doubt(
     assert REQUESTS["POST with key"][0](call).status == 503
     proxy.upstream_port = port
     assert REQUESTS["POST with key"][0](call).status == 201
+    assert run(no_records, "select count(*) from records where name = 'second'") == [(1,)]
+
+
+@contextmanager
+def locked(server: PostgresServer, *tables: str) -> Iterator[Connection[Any]]:
+    """A session that holds tables which others want."""
+    with admin(server) as session:
+        session.execute("begin")
+        session.execute(f"lock table {', '.join(tables)}")
+        yield session
+
+
+def waits_for_a_lock(server: PostgresServer) -> bool:
+    return bool(backends(server, f"application_name = '{NAME}' and wait_event_type = 'Lock'"))
+
+
+@pytest.mark.parametrize("request_name", REQUESTS)
+def test_the_client_is_asked_to_come_again_when_a_statement_takes_too_long(
+    call: Call, no_records: PostgresServer, request_name: str
+) -> None:
+    """Row 6: 57014: 503 with Retry-After, in time; nothing is done, and the next request is served."""
+    with locked(no_records, "records"):
+        refused = REQUESTS[request_name][0](call)
+    assert refused.status == 503
+    assert int(refused.headers["retry-after"]) >= 1
+    assert run(no_records, "select name from records") == [("first",)]
+    request, status = REQUESTS[request_name]
+    assert request(call).status == status
+
+
+def test_the_victim_of_a_deadlock_is_answered_as_if_nothing_had_been(call: Call, no_records: PostgresServer) -> None:
+    """40P01: it holds its key and waits for the table, whose holder waits for the key; the work is run again."""
+    with ThreadPoolExecutor(1) as threads, locked(no_records, "records") as session:
+        answer = threads.submit(REQUESTS["POST with key"][0], call)
+        wait_until(lambda: waits_for_a_lock(no_records))
+        session.execute("insert into idempotency_keys (key, fingerprint) values ('k', '')")  # the request is the victim
+        session.execute("rollback")
+        assert answer.result().status == 201
     assert run(no_records, "select count(*) from records where name = 'second'") == [(1,)]
 
 
