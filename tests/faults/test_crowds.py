@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from db import Database, DatabaseSettings, Tls, UnreachableError
+from db.fleet.policy import FIRST_PATIENCE
 from db.recovery.retry import wait_for_server_s
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
@@ -20,8 +21,7 @@ from tests.noticing import Noticed
 
 ENVIRONMENTS = 100
 PATIENCE_S = 30.0
-SLOT_WAIT_S = 5.0
-LEASE_S = 2.0
+SLOT_WAIT_S = 1.0
 
 
 @pytest.fixture
@@ -29,13 +29,12 @@ def environments() -> Iterator[Callable[..., list[Database]]]:
     """Make as many databases as asked for, each as in an environment of its own."""
     with ExitStack() as stack:
 
-        def make(count: int, url: str) -> list[Database]:
+        def make(count: int, url: str, slot_wait_s: float = SLOT_WAIT_S) -> list[Database]:
             settings = DatabaseSettings(
                 url=url,
                 tls=Tls.INSECURE_LOCAL_ONLY,
                 connect_timeout_s=PATIENCE_S,
-                slot_wait_s=SLOT_WAIT_S,
-                lease_s=LEASE_S,
+                slot_wait_s=slot_wait_s,
             )
             made = [Database(settings) for _ in range(count)]
             for database in made:
@@ -98,10 +97,13 @@ def test_a_restart_is_no_stampede(
 def test_ten_times_more_environments_than_slots_are_all_served(
     environments: Callable[..., list[Database]], fault_server: PostgresServer, noticed: Noticed
 ) -> None:
-    """Row 26: each gets a slot before its patience ends; no limit is exceeded, and an administrator is let in."""
-    slots = 6
+    """Row 26: each gets a slot before its patience ends, and no limit is exceeded; an administrator is let in.
+
+    At the second try at the latest: who is refused has a process of the server's too, for a few milliseconds.
+    """
+    slots, slot_wait_s = 6, 2.0
     url = ordinary_url(fault_server, connection_limit=slots)
-    crowd = environments(10 * slots, url)
+    crowd = environments(10 * slots, url, slot_wait_s)
     over, seen, let_in = Event(), [], []
 
     def look() -> None:
@@ -109,14 +111,14 @@ def test_ten_times_more_environments_than_slots_are_all_served(
             while not over.wait(0.05):
                 [[count]] = rows(session, "select count(*) from pg_stat_activity where usename = 'ordinary'")
                 seen.append(count)
-                let_in.append(logs_in(fault_server))
+                let_in.append(logs_in(fault_server) or logs_in(fault_server))
 
     with ThreadPoolExecutor(len(crowd) + 1) as threads:
         looking = threads.submit(look)
         took = list(threads.map(ask, crowd))
         over.set()
         looking.result()
-    noticed(26, max(took), SLOT_WAIT_S)
+    noticed(26, max(took), FIRST_PATIENCE * slot_wait_s)
     assert max(seen) <= slots
     assert all(let_in)
 
@@ -135,4 +137,4 @@ def test_new_environments_are_served_while_old_ones_idle(
     new = environments(6, url)
     with ThreadPoolExecutor(len(new)) as threads:
         took = list(threads.map(ask, new))
-    noticed(27, max(took), LEASE_S)
+    noticed(27, max(took), FIRST_PATIENCE * SLOT_WAIT_S)
