@@ -189,7 +189,7 @@ def test_one_deadline_covers_all_sessions_that_are_lost_to_silence(
     make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy, noticed: Noticed
 ) -> None:
     """Row 12: each is let in and then not heard any more; the invocation's deadline is one for all of them."""
-    proxy.faults = lambda _number: [Fault(Action.STOP, Direction.TO_SERVER, after_bytes=400)]
+    proxy.faults = lambda _number: [Fault(Action.STOP, once_sent=b"select 1")]
     url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
     database = make_database(url, silence_s=1.5)
     bound_s = 4.0  # half of the reserve is spent on stopping the statement

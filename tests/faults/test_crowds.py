@@ -16,12 +16,14 @@ from db.fleet.policy import FIRST_PATIENCE
 from db.recovery.retry import wait_for_server_s
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
-from tests.faults.server import admin, logs_in, ordinary_url, rows, terminate
+from tests.faults.server import admin, logs_in, ordinary_url, rows, terminate, wait_until
 from tests.noticing import Noticed
 
 ENVIRONMENTS = 100
 PATIENCE_S = 30.0
 SLOT_WAIT_S = 1.0
+PAUSE_S = 1.0
+"""What an administrator who is refused waits before the next try, and is let in."""
 
 
 @pytest.fixture
@@ -99,19 +101,20 @@ def test_ten_times_more_environments_than_slots_are_all_served(
 ) -> None:
     """Row 26: each gets a slot before its patience ends, and no limit is exceeded; an administrator is let in.
 
-    At the second try at the latest: who is refused has a process of the server's too, for a few milliseconds.
+    An instant later at the most: who is refused has a process of the server's too while it is being refused, and here
+    sixty ask at the same moment for six slots of eight.
     """
     slots, slot_wait_s = 6, 2.0
     url = ordinary_url(fault_server, connection_limit=slots)
     crowd = environments(10 * slots, url, slot_wait_s)
-    over, seen, let_in = Event(), [], []
+    over, seen, let_in_after_s = Event(), [], []
 
     def look() -> None:
         with admin(fault_server) as session:
             while not over.wait(0.05):
                 [[count]] = rows(session, "select count(*) from pg_stat_activity where usename = 'ordinary'")
                 seen.append(count)
-                let_in.append(logs_in(fault_server) or logs_in(fault_server))
+                let_in_after_s.append(wait_until(lambda: logs_in(fault_server)))
 
     with ThreadPoolExecutor(len(crowd) + 1) as threads:
         looking = threads.submit(look)
@@ -120,7 +123,7 @@ def test_ten_times_more_environments_than_slots_are_all_served(
         looking.result()
     noticed(26, max(took), FIRST_PATIENCE * slot_wait_s)
     assert max(seen) <= slots
-    assert all(let_in)
+    assert max(let_in_after_s) < PAUSE_S
 
 
 def test_new_environments_are_served_while_old_ones_idle(
