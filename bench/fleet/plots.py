@@ -64,7 +64,7 @@ def _connections(results: Sequence[Result], path: Path) -> None:
     for axes in grid[-1]:
         axes.set_xlabel("seconds")
     figure.suptitle(
-        "Connections on the server: 10 x more environments than slots, a spike from second 10 to 40",
+        "Connections on the server: 10 x more environments than slots, ten times the requests from second 10 on",
         x=0.01,
         ha="left",
         fontweight="bold",
