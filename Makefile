@@ -44,7 +44,7 @@ run: $(VENV)/.installed ## Run everything on this machine and serve on 127.0.0.1
 	@$(BIN)/python -m local $(if $(ONCE),--once) $(if $(BRIDGE),--bridge $(BRIDGE))
 
 test: $(VENV)/.installed ## Run all tests
-	@$(BIN)/python -m pytest $(MARKERS)
+	@$(BIN)/python -m tests $(MARKERS)
 
 compliance: $(VENV)/.installed ## Run SQLAlchemy's compliance suite over our dialect and the stock one, and compare
 	@$(BIN)/python -m pytest tests/compliance
