@@ -31,6 +31,8 @@ MAY_HOLD_PASSWORDS = frozenset({"users"})
 """The names of files in which a program that we test with, PgBouncer, wants them."""
 
 _found: list[str] = []
+_own_folders: set[Path] = set()
+"""Where this run writes."""
 _token = secrets.token_urlsafe
 _folders: dict[Guardian, list[Path]] = {}
 """What each guardian will clear up."""
@@ -57,8 +59,8 @@ def pytest_configure() -> None:
 
 
 def _remove(path: Any, *rest: Any, **options: Any) -> None:  # noqa: ANN401 - as shutil's
-    """Look into a folder of this run's before it is removed."""
-    if Path(tempfile.gettempdir()).parent in Path(path).absolute().parents:
+    """Look into a folder of this run's before it is removed; pytest also clears up what earlier runs left."""
+    if _own_folders.intersection(Path(path).absolute().parents):
         _look_into(Path(path))
     remove_unseen(path, *rest, **options)
 
@@ -84,6 +86,7 @@ def _look_into(folder: Path) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_files_within_reach(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let everything that writes temporary files, child processes included, write them where they are looked for."""
+    _own_folders.add(tmp_path_factory.getbasetemp().absolute())
     before, tempfile.tempdir = os.environ.get("TMPDIR"), None
     os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("tmp"))
     yield
