@@ -294,7 +294,7 @@ def test_a_trickle_over_tls_does_not_stretch_the_deadline(
 def test_each_socket_sends_at_once_and_is_watched(
     server: PostgresServer, tls_server: tuple[PostgresServer, int], authority: Authority, *, encrypted: bool
 ) -> None:
-    """No flight waits for a delayed ACK, and the kernel asks after a peer that is silent, but leaves one that is slow."""
+    """No flight waits for a delayed ACK; the kernel asks after a peer that is silent, and leaves one that is slow."""
     asked, port = tls_server if encrypted else (server, server.port)
     address = Address("localhost", port, context(authority) if encrypted else None)
     with connected(asked, address=address) as connection:
