@@ -76,7 +76,7 @@ def test_the_readmes_calls_are_answered_as_it_says(run: Callable[..., Running]) 
     running = run("--port", str(port))
     running.wait_until_it_says("Ctrl-C ends everything")
     calls = list(told())
-    assert len(calls) == 5
+    assert len(calls) == 4
     for line, head, body in calls:
         answered_head, answered = Call.of(line).send(port)
         assert set(head) <= set(answered_head), line

@@ -164,23 +164,30 @@ def test_any_sequence_leaves_the_same_state_and_results(
 
 
 @pytest.mark.parametrize("first", ["savepoint a", "set local lock_timeout = '9s'", "declare c cursor for select 1"])
-def test_a_transaction_sees_what_was_committed_before_its_first_query(
-    pair: dict[str, Any], postgres: PostgresServer, first: str
-) -> None:
+def test_a_transaction_sees_what_was_committed_before_its_first_query(server_itself: PostgresServer, first: str) -> None:
     """Nothing that travels along with what is no query takes REPEATABLE READ's snapshot early."""
-    seen = {}
-    for name in ("stock", "ours"):
-        connection = pair[name]
-        with _fresh(connection, autocommit=False), connected(postgres) as other:
-            cursor = connection.cursor()
-            cursor.execute("set transaction isolation level repeatable read")
-            cursor.execute(first)
-            other.autocommit = True
-            other.cursor().execute(f"insert into like_{name}.t values (1, 'x')")  # noqa: S608 - one of our two names
-            cursor.execute("lock table t in share mode")
-            cursor.execute("select count(*) from t")
-            seen[name] = cursor.fetchall()
-    assert seen["ours"] == seen["stock"]
+    with (
+        connected(server_itself) as other,
+        closing(_stock(server_itself)) as stock,
+        _lent(server_itself, Mode.DIRECT) as ours,
+    ):
+        other.autocommit = True
+        other.cursor().execute("drop table if exists public.early; create table public.early (n int)")
+        assert _seen_after(first, stock, other) + 1 == _seen_after(first, ours, other)
+
+
+def _seen_after(first: str, connection: Any, other: Any) -> int:  # noqa: ANN401 - either kind
+    """Return how many rows a transaction sees that locks the table when somebody has added one behind `first`."""
+    connection.autocommit = False
+    cursor = connection.cursor()
+    cursor.execute("set transaction isolation level repeatable read")
+    cursor.execute(first)
+    other.cursor().execute("insert into public.early values (1)")
+    cursor.execute("lock table public.early in share mode")
+    cursor.execute("select count(*) from public.early")
+    [[seen]] = cursor.fetchall()
+    connection.rollback()
+    return int(seen)
 
 
 ODD_TIMES = [

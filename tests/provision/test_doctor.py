@@ -265,6 +265,7 @@ def test_slots_that_are_gone_are_a_failure(provisioned: Site) -> None:
 def test_an_empty_database_wants_provisioning(site: Site) -> None:
     """The role logs in; schema and rights are missing, and the advice says how they come."""
     with site.as_superuser() as admin:
+        admin.execute("set log_statement = none")  # else the password is in the server's log
         create = sql.SQL("create role {} login password {}").format(sql.Identifier(site.role), site.password)
         admin.execute(create)
     found = look(site)
