@@ -67,9 +67,9 @@ def test_a_database_that_is_down_at_start_is_503_until_it_is_back(
     assert len({invocation.environment for invocation in function.invocations}) == 1
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def reads_broken_secret(own_records: OwnRecords) -> LambdaFunction:
-    """A function whose secret the tests break; it never gets a login, so it asks each time."""
+    """A function whose secret the tests break; a new one each time, as one asks a few times a minute only."""
     return own_records(DB_SECRET_ID="broken")
 
 

@@ -164,7 +164,9 @@ def test_any_sequence_leaves_the_same_state_and_results(
 
 
 @pytest.mark.parametrize("first", ["savepoint a", "set local lock_timeout = '9s'", "declare c cursor for select 1"])
-def test_a_transaction_sees_what_was_committed_before_its_first_query(server_itself: PostgresServer, first: str) -> None:
+def test_a_transaction_sees_what_was_committed_before_its_first_query(
+    server_itself: PostgresServer, first: str
+) -> None:
     """Nothing that travels along with what is no query takes REPEATABLE READ's snapshot early."""
     with (
         connected(server_itself) as other,

@@ -5,7 +5,7 @@ import threading
 from db.clock import FrozenTimeClock
 from db.deadline import Clock
 
-CALLS_A_MINUTE = 6
+CALLS_A_MINUTE = 12
 """How often one process may ask, whatever happens."""
 MINUTE_S = 60.0
 
