@@ -6,7 +6,7 @@ A session in which nothing was left costs no flight beyond the rollback of a tra
 from collections.abc import Callable
 
 from sqlalchemy import Engine, event
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from db.recovery.lasting import LastingConnection as Session
 
@@ -17,9 +17,9 @@ WAS_RESET = "slotwise_was_reset"
 def clean_on_return(engine: Engine) -> None:
     """Let each connection of `engine` come back clean; its pool must leave the reset to this.
 
-    One that ends when it comes back takes with it what was left in its session.
+    Also one that ends when it comes back: a pooler that nobody told of may keep its session for somebody else.
     """
-    event.listen(engine.pool, "reset", _roll_back if isinstance(engine.pool, NullPool) else _reset)
+    event.listen(engine.pool, "reset", _reset)
 
 
 def end_on_return(engine: Engine) -> None:
