@@ -78,9 +78,9 @@ def beside(request: pytest.FixtureRequest, extension: dict[str, str]) -> dict[st
 @pytest.mark.parametrize(
     ("function", "sample", "never", "most_in_all"),
     [
-        ("health", "health/get.json", NEVER | {"pydantic"}, 432),
-        ("records", "records/list.json", NEVER, 502),
-        ("monitor", "monitor/each-minute.json", NEVER, 458),
+        ("health", "health/get.json", NEVER | {"pydantic"}, 428),
+        ("records", "records/list.json", NEVER, 498),
+        ("monitor", "monitor/each-minute.json", NEVER, 455),
     ],
 )
 def test_a_start_loads_what_it_needs_and_no_more(
