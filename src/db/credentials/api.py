@@ -77,10 +77,11 @@ class _Question:
 
     def answer(self, deadline: Deadline, calls: Calls) -> Answer | _Failure:
         """Ask, and once more where that may help; the first answer is waited for half of the time."""
+        may_repeat = calls.attempts() > 1
         if not calls.take():
             return _Failure(TOO_OFTEN)
         found = self._ask(deadline.within(deadline.remaining_s() / 2))
-        if isinstance(found, _Failure) and found.may_pass and calls.take():
+        if isinstance(found, _Failure) and found.may_pass and may_repeat and calls.take():
             time.sleep(random.SystemRandom().random() * min(LONGEST_PAUSE_S, deadline.remaining_s() / 4))
             found = self._ask(deadline)
         return found

@@ -45,7 +45,7 @@ class SdkSource:
 
     def _ask(self, session: Any, stage: Stage, deadline: Deadline, calls: Calls) -> tuple[Answer | str, Any]:  # noqa: ANN401 - botocore makes its classes when it runs
         """Return the answer, or why there is none, and the session; raises nothing, as its error holds our token."""
-        if not (attempts := min(2, calls.left())):
+        if not (attempts := calls.attempts()):
             return TOO_OFTEN, session
         try:
             session = session or new_session()

@@ -84,7 +84,8 @@ class SecretCredentials(Credentials):
         self._trusted: str | None = None
         self._fetched_at = self._clock()
         self._lifetime_s = 0.0
-        self._failing = False
+        self._failing = ""
+        """Why Secrets Manager gave no answer when it was last asked."""
         self._calls = Calls(self._clock)
 
     def logins(self, deadline: Deadline) -> Iterator[Login]:
@@ -98,7 +99,12 @@ class SecretCredentials(Credentials):
             else:
                 attempt, failure = self._asked(step, attempt, deadline)
         if failure or attempt.asked < len(QUESTIONS):
-            raise failure or SecretError(f"secret {self.secret_id} cannot be read: {TOO_OFTEN}")
+            raise failure or self._asked_too_often()
+
+    def _asked_too_often(self) -> SecretError:
+        """Return an error that also says why it had to be asked so often, where that is known."""
+        why = self._failing or f"secret {self.secret_id} cannot be read"
+        return SecretError(f"{why}: {TOO_OFTEN}")
 
     def accepted(self, login: Login) -> None:
         """Begin with this version from now on."""
@@ -148,7 +154,7 @@ class SecretCredentials(Credentials):
             login = login_in(self.secret_id, answer, self._overrides) if answer else None
         except SecretError as error:
             with self._state:
-                self._failing = True
+                self._failing = str(error)
                 self._renew(RETRY_S)
             return error
         with self._state:
@@ -164,7 +170,7 @@ class SecretCredentials(Credentials):
         self._stages[stage] = answer.version
         if stage is Stage.CURRENT:
             self._hold(login)
-            self._failing = False
+            self._failing = ""
             self._renew(self._lifetime_of(answer))
         in_use = {self._trusted, *self._stages.values()}
         self._logins = {version: login for version, login in self._logins.items() if version in in_use}

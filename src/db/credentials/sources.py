@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from db.credentials.calls import CALLS_A_MINUTE, Calls
+from db.credentials.calls import CALLS_AT_ONCE, ONE_MORE_S, Calls
 from db.credentials.stages import Stage
 from db.deadline import Deadline
 from db.masking import Secret
 
 MISSING = "ResourceNotFoundException"
-TOO_OFTEN = f"it was asked for {CALLS_A_MINUTE} times within a minute"
+TOO_OFTEN = f"it was asked for {CALLS_AT_ONCE} times in a row, and is once more each {ONE_MORE_S:.0f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
