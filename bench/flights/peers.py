@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
 
 from db import Database, DatabaseSettings, Tls
 
@@ -113,16 +112,6 @@ class Synchronous:
         """Close the connection."""
         self._engine.dispose()
         self._autocommit.dispose()
-
-
-class InMemory(Synchronous):
-    """SQLite in this process: what SQLAlchemy takes by itself, where nobody is asked over a network."""
-
-    def __init__(self, _target: Target, *, ping: bool = False) -> None:
-        """Open a database of its own."""
-        del ping
-        self._engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=0)
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 class Asyncpg:
