@@ -1,6 +1,6 @@
-"""`make test`: all tests, in two halves at once, since most of them wait most of the time.
+"""`make test`: all tests, in a few parts at once, since most of them wait most of the time.
 
-The first half is seen while it runs, the second when both are done. With arguments pytest is run once, with those.
+The first part is seen while it runs, the others when all are done. With arguments pytest is run once, with those.
 """
 
 import shutil
@@ -8,30 +8,35 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import BinaryIO
 
-HALVES = (
-    ("tests/unit", "tests/contract", "tests/integration", "tests/rotation", "tests/e2e"),
-    ("tests/provision", "tests/faults"),
+PARTS = (
+    ("tests/integration",),
+    ("tests/unit", "tests/contract", "tests/rotation"),
+    ("tests/faults",),
+    ("tests/e2e", "tests/provision"),
 )
-"""About as long as each other."""
+"""The longest first."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 where every test has passed."""
     if arguments:
         return _pytest(arguments).wait()
-    with tempfile.TemporaryFile() as said:
-        seen, unseen = (_pytest(half, output) for half, output in zip(HALVES, (None, said), strict=True))
+    with ExitStack() as stack:
+        unseen = [stack.enter_context(tempfile.TemporaryFile()) for _ in PARTS[1:]]
+        running = [_pytest(part, output) for part, output in zip(PARTS, (None, *unseen), strict=True)]
         try:
-            codes = [seen.wait(), unseen.wait()]
+            codes = [process.wait() for process in running]
         finally:
-            for process in (seen, unseen):
-                process.terminate()  # nothing where it has ended; after Ctrl-C both are ending already
+            for process in running:
+                process.terminate()  # nothing where it has ended; after Ctrl-C all are ending already
                 process.wait()
-            said.seek(0)
-            shutil.copyfileobj(said, sys.stdout.buffer)
-    return max(codes)
+            for said in unseen:
+                said.seek(0)
+                shutil.copyfileobj(said, sys.stdout.buffer)
+    return max(map(abs, codes))  # a negative one is the signal that ended the part
 
 
 def _pytest(arguments: Sequence[str], output: BinaryIO | None = None) -> subprocess.Popen[bytes]:
