@@ -53,7 +53,7 @@ torture: $(VENV)/.installed ## Cut 1,000 connections at random bytes and compare
 	@$(BIN)/python -m bench.torture --result bench/torture.json
 
 pooler: $(VENV)/.installed ## Run the integration tests once more, through PgBouncer in transaction mode
-	@$(BIN)/python -m pytest --quiet --through-pgbouncer tests/integration
+	@$(BIN)/python -m pytest --quiet --through-pgbouncer tests/integration tests/functions
 
 # Each supported Python that is here, in an environment of its own, both at once; in CI all of them have to be here.
 versions: $(VENV)/.installed ## Run the fast tests under the other supported Pythons
@@ -62,7 +62,7 @@ versions: $(VENV)/.installed ## Run the fast tests under the other supported Pyt
 .venv-%/.tested: FORCE
 	@if [ -z "$$(.ci/python $*)" ]; then echo "no Python $* here: not tested with it"; [ -z "$$CI" ]; exit; fi; \
 	$(MAKE) --no-print-directory $(@D)/.installed && echo "with $$($(@D)/bin/python --version)" && \
-	$(@D)/bin/python -m pytest --quiet tests/unit tests/contract tests/integration
+	$(@D)/bin/python -m pytest --quiet tests/unit tests/contract tests/integration tests/functions
 
 .venv-%/.installed: requirements/dev.txt $(VENV)/.installed
 	@[ -n "$$(.ci/python $*)" ] || { echo "Python $* is needed, on the PATH or among pyenv's"; exit 1; }

@@ -22,7 +22,7 @@ from provision.monitoring import RIGHTS
 from provision.plan import Plan, read_plan
 from provision.provisioning import Report, provision
 from tests.faults.tls import Authority
-from tests.integration.conftest import forget_environment
+from tests.functions.conftest import forget_environment
 
 MASTER = "master"
 SETTINGS = {

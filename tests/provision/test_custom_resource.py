@@ -14,7 +14,7 @@ from local.postgres import free_port
 from provision import custom_resource, provisioning
 from provision.custom_resource import serve
 from tests.faults.server import wait_until
-from tests.integration.conftest import Context
+from tests.functions.conftest import Context
 from tests.provision.cloudformation import CloudFormation
 from tests.provision.conftest import HEAD, Site
 

@@ -316,7 +316,7 @@ def test_a_pooler_is_seen_and_told_from_none(provisioned: Site, tmp_path: Path) 
 
 def test_the_function_examines_too(provisioned: Site, function: Callable[..., Any]) -> None:
     """By hand, as JSON."""
-    from tests.integration.conftest import Context
+    from tests.functions.conftest import Context
 
     report = function().handler({"Action": "doctor", "Plan": provisioned.wish()}, Context(remaining_ms=30_000))
     assert report["status"] == "warning"

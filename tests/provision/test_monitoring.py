@@ -24,7 +24,7 @@ from provision.findings import Finding, Level
 from provision.monitoring import CONNECTION_LIMIT, FROM_RESERVED_SLOTS, RIGHTS
 from provision.provisioning import provision
 from tests.faults.tls import Authority, TlsFront
-from tests.integration.conftest import Context, forget_environment
+from tests.functions.conftest import Context, forget_environment
 from tests.provision.conftest import MASTER, REMAINING_MS, Site, started
 
 BINARIES = list(dict.fromkeys([postgres_bin(), next(bundled())]))

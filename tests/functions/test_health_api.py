@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from local.postgres import PostgresServer
-from tests.integration.conftest import Context, as_client, v2_event
+from tests.functions.conftest import Context, as_client, v2_event
 
 LOCAL = {"DB_TLS": "insecure-local-only"}
 

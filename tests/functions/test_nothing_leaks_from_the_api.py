@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.canary import VALUE, holds_a_word
-from tests.integration.conftest import Call
+from tests.functions.conftest import Call
 
 NAME = f"{VALUE}-name"
 RECORD = {"name": NAME, "payload": {"note": f"{VALUE}-note"}}

@@ -26,8 +26,8 @@ from tests.faults.server import (
     run,
     wait_until,
 )
-from tests.integration.conftest import Call, Context, Reply, as_client, v2_event
-from tests.integration.test_answers_under_fault import REQUESTS
+from tests.functions.conftest import Call, Context, Reply, as_client, v2_event
+from tests.functions.test_answers_under_fault import REQUESTS
 
 READS = frozenset({"GET", "GET page"})
 

@@ -16,7 +16,7 @@ from db.observation import Silence
 from db.protocol.cursor import _numbered
 from local.postgres import PostgresServer
 from tests.faults.server import run
-from tests.integration.conftest import Context, v2_event
+from tests.functions.conftest import Context, v2_event
 
 THINGS = Table("slow_things", MetaData(), Column("id", Integer, primary_key=True), Column("name", Text))
 SLOWLY = text("select pg_sleep(:seconds), cast(:value as text)")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Call, Context, Reply, v2_event
+from tests.functions.conftest import Call, Context, Reply, v2_event
 
 
 def create(call: Call, name: str, **payload: Any) -> Reply:  # noqa: ANN401 - JSON

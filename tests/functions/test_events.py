@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.postgres import PostgresServer
-from tests.integration.conftest import Context, Reply, as_client, v2_event
+from tests.functions.conftest import Context, Reply, as_client, v2_event
 
 EVENTS = Path(__file__).parents[2] / "events"
 INDEX: list[dict[str, Any]] = json.loads((EVENTS / "index.json").read_text())

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from local.postgres import PostgresServer
-from tests.integration.conftest import Context, as_client, v2_event
+from tests.functions.conftest import Context, as_client, v2_event
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 (SOURCE,) = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)

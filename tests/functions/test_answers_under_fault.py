@@ -13,7 +13,7 @@ from psycopg import Connection
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.server import admin, backends, run, terminate, wait_until
-from tests.integration.conftest import Call, Context, Reply, as_client, v2_event
+from tests.functions.conftest import Call, Context, Reply, as_client, v2_event
 
 NAME = "answers-under-fault"
 REMAINING_MS = 3000

@@ -21,7 +21,7 @@ from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.server import backends, run, wait_until
 from tests.faults.tls import Authority
-from tests.integration.conftest import Context
+from tests.functions.conftest import Context
 from tests.integration.workers import parallel_workers
 
 OURS = "slotwise-records"

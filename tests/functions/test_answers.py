@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from db import Borrow
 from local.postgres import PostgresServer
 from records import Draft
-from tests.integration.conftest import Call, Context, as_client, v2_event
+from tests.functions.conftest import Call, Context, as_client, v2_event
 
 SECRET = "aubergine"
 

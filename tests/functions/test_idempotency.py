@@ -14,7 +14,7 @@ from sqlalchemy import text
 from db.settings import Mode
 from local.postgres import PostgresServer
 from tests.faults.server import admin, backends, wait_until
-from tests.integration.conftest import Call, Context, Reply, as_client, v2_event
+from tests.functions.conftest import Call, Context, Reply, as_client, v2_event
 
 ROOT = Path(__file__).parents[2]
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
@@ -119,7 +119,7 @@ def test_keys_past_their_time_are_swept_and_can_be_used_again(call: Call, functi
 PROGRAM = """
 import json, sys
 from handlers.records import handler
-from tests.integration.conftest import Context
+from tests.functions.conftest import Context
 print(json.dumps(handler(json.loads(sys.argv[1]), Context())))
 """
 

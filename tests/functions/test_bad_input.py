@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from handlers.admission import MAX_BODY_BYTES
 from handlers.problems import MAX_FLAWS
-from tests.integration.conftest import Call, Context, Reply, as_client, v1_event, v2_event
+from tests.functions.conftest import Call, Context, Reply, as_client, v1_event, v2_event
 
 DEEP = '{"name": "deep", "payload": ' + '{"a":' * 200 + "1" + "}" * 200 + "}"
 DEEPER = '{"name": "deep", "payload": ' + "[" * 200_000 + "]" * 200_000 + "}"

@@ -17,7 +17,7 @@ from db.environment.process import LambdaProcess
 from db.settings import AtInit
 from local.postgres import PostgresServer, free_port
 from tests.faults.proxy import Proxy
-from tests.integration.conftest import Context, as_client, v2_event
+from tests.functions.conftest import Context, as_client, v2_event
 
 EVENTS = Path(__file__).parents[2] / "events"
 NOBODYS_API = f"127.0.0.1:{free_port()}"
