@@ -14,12 +14,11 @@ from http import HTTPStatus
 from db.credentials.calls import Calls
 from db.credentials.sdk import SERVICE, SdkSource
 from db.credentials.signature import Signer
-from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in
+from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
 from db.environment.endpoint import Endpoint, secrets_manager
 from db.environment.process import AwsIdentity, aws_identity
-from db.errors import SecretError
 
 HEADERS = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
 PASSING = frozenset({"RequestTimeoutException", "ThrottlingException", "TooManyRequestsException"})
@@ -53,7 +52,7 @@ class ApiSource:
             return found
         if found.code == MISSING and stage is not Stage.CURRENT:
             return None
-        raise SecretError(f"secret {self.secret_id} cannot be read: {found.code}")
+        raise unreadable(self.secret_id, found.code)
 
     def _asked_by_us(self, stage: Stage, deadline: Deadline, calls: Calls) -> "Answer | _Failure | None":
         """Ask by a request of our own; None where the SDK has to."""

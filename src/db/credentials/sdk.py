@@ -7,10 +7,10 @@ import logging
 from typing import Any
 
 from db.credentials.calls import Calls
-from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in
+from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
-from db.errors import DeadlineExceededError, SecretError
+from db.errors import DeadlineExceededError
 from db.patience import A_DAY_S, in_time
 
 SERVICE = "secretsmanager"
@@ -41,7 +41,7 @@ class SdkSource:
             return found
         if found == MISSING and stage is not Stage.CURRENT:
             return None
-        raise SecretError(f"secret {self.secret_id} cannot be read: {found}")
+        raise unreadable(self.secret_id, found)
 
     def _ask(self, session: Any, stage: Stage, deadline: Deadline, calls: Calls) -> tuple[Answer | str, Any]:  # noqa: ANN401 - botocore makes its classes when it runs
         """Return the answer, or why there is none, and the session; raises nothing, as its error holds our token."""
