@@ -39,7 +39,10 @@ class FixedCredentials(Credentials):
 
 def _read_url(url: Secret) -> Login | str:
     """Return the login, or what is wrong with the URL; raises nothing, so that no frame with it is kept."""
-    parts = urlsplit(url.reveal())
+    try:
+        parts = urlsplit(url.reveal())
+    except ValueError:
+        return "DATABASE_URL is no URL; write what is special in a password as %XX"
     try:
         port = parts.port or DEFAULT_PORT
     except ValueError:
