@@ -18,19 +18,27 @@ class NotResolvedError(TimeoutError):
 def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
     """Try each of the name's addresses, each with its share of the time that is left; raise OSError."""
     candidates = _looked_up(host, port, deadline)
-    for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
+    for tried, candidate in enumerate(candidates, start=1):
         share_s = timeout_s(deadline) / (len(candidates) - tried + 1)
-        sock = socket.socket(family, kind, proto)
         try:
-            sock.settimeout(share_s)
-            sock.connect(place)
+            return _opened(candidate, share_s)
         except OSError:
-            sock.close()
             if tried == len(candidates):
                 raise
-        else:
-            return sock
     raise OSError(f"{host} has no address")
+
+
+def _opened(candidate: _Candidate, wait_s: float) -> socket.socket:
+    """Connect; raise OSError, also where this machine has no such family of addresses."""
+    family, kind, proto, _, place = candidate
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.settimeout(wait_s)
+        sock.connect(place)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _looked_up(host: str, port: int, deadline: Deadline) -> list[_Candidate]:
