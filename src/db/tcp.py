@@ -46,7 +46,7 @@ def _looked_up(host: str, port: int, deadline: Deadline) -> list[_Candidate]:
     with suppress(OSError):
         return _resolve(host, port, socket.AI_NUMERICHOST)
     try:
-        answer = in_time(lambda: _resolved(host, port), deadline)
+        answer = in_time(lambda: _resolved(host, port), deadline, f"resolve {host}")
     except TimeoutError:
         raise NotResolvedError(f"{host} was not resolved before the deadline") from None
     if isinstance(answer, OSError):

@@ -62,7 +62,7 @@ class IamCredentials(Credentials):
         session, self._session = self._session, None  # an answer that comes too late is still waited for with it
         found: AwsIdentity | str | None
         try:
-            found, self._session = in_time(lambda: _found_by_sdk(session), deadline)
+            found, self._session = in_time(lambda: _found_by_sdk(session), deadline, "ask for AWS credentials")
         except TimeoutError as error:
             found = type(error).__name__
         if isinstance(found, AwsIdentity):

@@ -34,7 +34,9 @@ class SdkSource:
         session, self._session = self._session, None  # an answer that comes too late is still waited for with it
         found: Answer | str
         try:
-            found, self._session = in_time(lambda: self._ask(session, stage, deadline, calls), deadline)
+            found, self._session = in_time(
+                lambda: self._ask(session, stage, deadline, calls), deadline, f"read secret {self.secret_id}"
+            )
         except (TimeoutError, DeadlineExceededError):
             found = "TimeoutError"
         if isinstance(found, Answer):
