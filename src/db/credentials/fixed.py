@@ -21,9 +21,6 @@ class FixedCredentials(Credentials):
         """Yield the login."""
         yield self.fixed
 
-    def accepted(self, login: Login) -> None:
-        """Forget it: there is no other."""
-
     @classmethod
     def from_url(cls, url: str | Secret, overrides: Mapping[str, Any] = {}) -> Self:
         """Read a libpq URL, `postgres://` included; raise ConfigurationError, without the URL, if it lacks a part.
