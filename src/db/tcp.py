@@ -12,7 +12,7 @@ _Candidate = tuple[Any, ...]
 
 
 class NotResolvedError(TimeoutError):
-    """The deadline passed before the system knew what the name means."""
+    """The deadline passed before the system knew what the name means. An error about a secret shows this name only."""
 
 
 def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
