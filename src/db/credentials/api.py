@@ -43,7 +43,7 @@ class ApiSource:
         self._sdk.forget()
         self._is_untrusted = False
 
-    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = True) -> Answer | None:
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:
         """Ask the API, twice at most."""
         found = None if self._is_untrusted else self._asked_by_us(stage, deadline, calls)
         if found is None:

@@ -34,7 +34,7 @@ class ExtensionSource:
         """Nothing is kept here."""
         self.otherwise.forget()
 
-    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = False) -> Answer | None:
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:
         """Ask the extension; ask the API where it is not there, not ready, or has an error to report.
 
         The last request that may be sent is the API's: an extension that never answers must not take each of them.

@@ -29,7 +29,7 @@ class SdkSource:
         self._session = new_session()
         self._session.get_available_regions(SERVICE)  # reads the service's model and everybody's endpoints
 
-    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:  # noqa: ARG002 - always is
         """Ask the API, twice at most, in a thread of its own: the SDK's time-outs are for each step of many."""
         session, self._session = self._session, None  # an answer that comes too late is still waited for with it
         found: Answer | str
