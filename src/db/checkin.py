@@ -10,9 +10,6 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from db.recovery.lasting import LastingConnection as Session
 
-WAS_RESET = "slotwise_was_reset"
-"""Key in a pooled connection's info: its settings are those that it began with again."""
-
 
 def clean_on_return(engine: Engine) -> None:
     """Let each connection of `engine` come back clean; its pool must leave the reset to this.
@@ -57,4 +54,3 @@ def _reset(connection: Session, entry: ConnectionPoolEntry, state: PoolResetStat
     _roll_back(connection, entry, state)
     if connection.left_residue and connection.is_alive():
         connection.discard_all()
-        entry.info[WAS_RESET] = True

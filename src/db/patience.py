@@ -20,11 +20,15 @@ def timeout_s(deadline: Deadline, purpose: str = "connect") -> float:
     return min(deadline.require(purpose), A_DAY_S)
 
 
-def in_time(work: Callable[[], ResultT], deadline: Deadline) -> ResultT:
-    """Return what `work`, which raises nothing, comes to; raise TimeoutError, and leave it alone, where it is late."""
+def in_time(work: Callable[[], ResultT], deadline: Deadline, purpose: str) -> ResultT:
+    """Return what `work`, which raises nothing, comes to; raise TimeoutError, and leave it alone, where it is late.
+
+    Raises DeadlineExceededError, which names `purpose`, and begins nothing, where no time is left.
+    """
+    wait_s = timeout_s(deadline, purpose)
     answers: SimpleQueue[ResultT] = SimpleQueue()
     Thread(target=lambda: answers.put(work()), daemon=True).start()
     try:
-        return answers.get(timeout=timeout_s(deadline))
+        return answers.get(timeout=wait_s)
     except Empty:
         raise TimeoutError from None

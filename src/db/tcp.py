@@ -12,25 +12,33 @@ _Candidate = tuple[Any, ...]
 
 
 class NotResolvedError(TimeoutError):
-    """The deadline passed before the system knew what the name means."""
+    """The deadline passed before the system knew what the name means. An error about a secret shows this name only."""
 
 
 def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
     """Try each of the name's addresses, each with its share of the time that is left; raise OSError."""
     candidates = _looked_up(host, port, deadline)
-    for tried, (family, kind, proto, _, place) in enumerate(candidates, start=1):
+    for tried, candidate in enumerate(candidates, start=1):
         share_s = timeout_s(deadline) / (len(candidates) - tried + 1)
-        sock = socket.socket(family, kind, proto)
         try:
-            sock.settimeout(share_s)
-            sock.connect(place)
+            return _opened(candidate, share_s)
         except OSError:
-            sock.close()
             if tried == len(candidates):
                 raise
-        else:
-            return sock
     raise OSError(f"{host} has no address")
+
+
+def _opened(candidate: _Candidate, wait_s: float) -> socket.socket:
+    """Connect; raise OSError, also where this machine has no such family of addresses."""
+    family, kind, proto, _, place = candidate
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.settimeout(wait_s)
+        sock.connect(place)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _looked_up(host: str, port: int, deadline: Deadline) -> list[_Candidate]:
@@ -38,7 +46,7 @@ def _looked_up(host: str, port: int, deadline: Deadline) -> list[_Candidate]:
     with suppress(OSError):
         return _resolve(host, port, socket.AI_NUMERICHOST)
     try:
-        answer = in_time(lambda: _resolved(host, port), deadline)
+        answer = in_time(lambda: _resolved(host, port), deadline, f"resolve {host}")
     except TimeoutError:
         raise NotResolvedError(f"{host} was not resolved before the deadline") from None
     if isinstance(answer, OSError):

@@ -43,7 +43,7 @@ class Applicant:
         if self._secret is None:
             return None
         self._deadline.require(f"read secret {self._secret.secret_id}")
-        answer = self._secret.fetch(stage, self._deadline, Calls())
+        answer = self._secret.fetch(stage, self._deadline, Calls(), fresh=True)
         return login_in(self._secret.secret_id, answer, self._settings.overrides()) if answer else None
 
     def account(self) -> Account:

@@ -220,6 +220,22 @@ def test_one_deadline_covers_tls(
             ask(database)
 
 
+@pytest.mark.parametrize("action", [Action.CLOSE, Action.RESET])
+@pytest.mark.parametrize("after_bytes", [0, 1, 100])
+def test_a_server_that_goes_down_in_the_handshake_is_waited_for(
+    make_database: Callable[..., Database], postgres: PostgresServer, tmp_path: Path, action: Action, after_bytes: int
+) -> None:
+    """Row 13: whichever way the connection ends there, it says nothing of who the server is."""
+    authority = Authority(tmp_path)
+    with TlsFront(postgres.port, authority.certificate("localhost")) as front, Proxy(front.port) as proxy:
+        proxy.faults = lambda number: [Fault(action, after_bytes=after_bytes)] if number == 1 else []
+        url = postgres.url().replace(f"127.0.0.1:{postgres.port}", f"localhost:{proxy.port}")
+        database = make_database(url, tls=Tls.VERIFY_FULL, tls_ca=str(authority.file))
+        assert ask(database) == 1
+        database.close()
+    assert proxy.accepted > 1
+
+
 def test_the_deadline_of_the_invocation_is_shorter(
     make_database: Callable[..., Database],
     postgres: PostgresServer,

@@ -290,6 +290,19 @@ def test_a_trickle_over_tls_does_not_stretch_the_deadline(
             assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("after_bytes", [0, 1, 100])
+def test_a_handshake_that_stalls_took_too_long(
+    tls_server: tuple[PostgresServer, int], authority: Authority, after_bytes: int
+) -> None:
+    """As a login that stalls, and not as a server that is not there."""
+    server, port = tls_server
+    with Proxy(port) as proxy:
+        proxy.faults = lambda _number: [Fault(Action.STOP, after_bytes=after_bytes)]
+        address = Address("localhost", proxy.port, context(authority))
+        with pytest.raises(TookTooLongError, match=f"localhost:{proxy.port}"):
+            connect(session(server, address=address), deadline=Deadline.after(0.3))
+
+
 @pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "TLS"])
 def test_each_socket_sends_at_once_and_is_watched(
     server: PostgresServer, tls_server: tuple[PostgresServer, int], authority: Authority, *, encrypted: bool

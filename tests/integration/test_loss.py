@@ -185,6 +185,21 @@ def test_a_name_with_several_addresses_is_tried_through(
         assert value(connection, "select 1") == 1
 
 
+NO_FAMILY = 200
+"""Of which no kernel knows anything."""
+
+
+def test_an_address_of_a_family_that_the_machine_lacks_is_passed_by(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name may have some of IPv6, and a kernel none."""
+    place = (socket.SOCK_STREAM, 6, "", ("127.0.0.1", postgres.port))
+    places = [(NO_FAMILY, *place), (socket.AF_INET, *place)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_rest, **_options: places)
+    with connected(postgres, deadline=Deadline.after(5)) as connection:
+        assert value(connection, "select 1") == 1
+
+
 def test_a_name_that_is_not_resolved_ends_at_the_deadline(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

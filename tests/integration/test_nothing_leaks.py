@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import Database, DatabaseSettings, SlotwiseError, Tls
+from db.failures import sqlstate
 from local.postgres import PostgresServer
 from tests.canary import PASSWORD, VALUE
 
@@ -70,6 +71,14 @@ STATEMENTS = {
     "58P01 of a large object": "select lo_import(:value)",
     "22023": "select set_config('role', :value, true)",
 }
+OF_WHAT_IS_THERE = {
+    "42501 of a role": "select set_config('role', :value, true)",
+    "42501 of a sequence": "select nextval(quote_ident(:value))",
+    "42501 of a schema": "select cast(quote_ident(:value) || '.t' as regclass)",
+    "55000": "select currval(quote_ident(:value))",
+}
+NAMED = ("sequence", "schema", "role")
+"""What is there, and has the value for its name."""
 PARTS = (VALUE, VALUE.replace("-", ""), VALUE.partition("-")[0])
 """What of the value a message may quote."""
 
@@ -109,6 +118,30 @@ def test_a_failed_statement_shows_no_value(disclosed: Database, name: str, caplo
     seen = everything_shown(raised.value)
     assert "in handler" in seen, "the handler's own line stays"
     assert [part for part in PARTS if part in seen + caplog.text] == []
+
+
+@pytest.fixture
+def named(database: Database) -> Iterator[Database]:
+    """A server that has what is called like the value."""
+    with database.transaction() as connection:
+        for kind in NAMED:
+            connection.exec_driver_sql(f'create {kind} "{VALUE}"')
+        connection.exec_driver_sql(f'grant select on sequence "{VALUE}" to pg_monitor')
+    yield database
+    with database.transaction() as connection:
+        for kind in NAMED:
+            connection.exec_driver_sql(f'drop {kind} "{VALUE}"')
+
+
+@pytest.mark.parametrize("name", OF_WHAT_IS_THERE)
+def test_the_name_of_what_is_there_is_not_shown_where_it_is_a_value(named: Database, name: str) -> None:
+    """The server names what a value means as it names a table in the statement."""
+    value = Hidden(VALUE)
+    with pytest.raises(SQLAlchemyError) as raised, named.transaction() as connection:
+        connection.exec_driver_sql("set local session authorization pg_monitor")
+        connection.execute(text(OF_WHAT_IS_THERE[name]), {"value": value()})
+    assert sqlstate(raised.value) == name[:5]
+    assert VALUE not in everything_shown(raised.value)
 
 
 def test_a_refused_login_shows_no_password(postgres: PostgresServer, pool_size: int) -> None:

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from db import Borrow, ConnectionLostError, Database, DatabaseSettings, SaturatedError, Tls
 from db.fleet.census import NEW_FOR_S
-from db.fleet.member import LEASE_S
+from db.fleet.lookout import LOOK_EVERY_S
 from db.observation import Silence
+from db.protocol.connection import Connection as Session
 from db.protocol.riders import nobody
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
@@ -285,11 +286,37 @@ def test_a_session_that_was_cleaned_has_the_lease_that_it_began_with(environment
     work(database)
     with database.autocommit() as connection:
         connection.execute(text("set work_mem = '5MB'"))
-        entry = connection.connection._connection_record
-        assert entry.info[LEASE_S] == 300
-    assert entry.info[LEASE_S] == 2
+        session = session_of(connection)
+        assert session.lease_s == 300
+    assert session.lease_s == 2
     with database.autocommit() as connection:
         assert connection.scalar(text("show idle_session_timeout")) == "2s"
+
+
+def session_of(connection: Connection) -> Session:
+    return cast("Session", connection.connection.dbapi_connection)
+
+
+def test_a_session_that_takes_the_place_of_one_that_was_lost_brings_its_own_lease(
+    environment: Callable[..., Database], server: PostgresServer
+) -> None:
+    """What the other one was granted is nothing to it, also where no commit asks for another."""
+    database = environment()
+    work(database)
+    time.sleep(LOOK_EVERY_S)
+    with pytest.raises(KeyError), database.transaction() as connection:
+        session = session_of(connection)
+        assert session.lease_s == 300
+        end_sessions(server)
+        assert connection.scalar(text("show idle_session_timeout")) == "2s"
+        raise KeyError("rolled back")
+    assert session.lease_s == 2
+
+
+def end_sessions(server: PostgresServer) -> None:
+    with psycopg.connect(server.url(), autocommit=True) as admin:
+        admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
+    wait_until(lambda: connected(server) == 0)
 
 
 def test_without_a_pool_nothing_is_counted_or_leased(environment: Callable[..., Database], facts: Facts) -> None:

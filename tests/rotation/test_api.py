@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 
 from db import SecretError
 from db.credentials import exchange
+from db.credentials.calls import CALLS_AT_ONCE, ONE_MORE_S
 from local.secrets_manager import NOBODYS_KEYS, REGION
 from local.serving import Server
 from tests.faults.tls import Authority
@@ -183,9 +184,15 @@ def test_an_authority_that_the_system_trusts_is_asked(
 def test_where_the_system_trusts_nobody_the_sdks_authorities_serve(
     application: Application, authority: tuple[Authority, Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An image without certificates: botocore brings a bundle of its own."""
+    """An image without certificates: botocore brings a bundle of its own, and takes every request after the first."""
     made, recorder = authority
     monkeypatch.setattr("botocore.httpsession.where", lambda: str(made.file))
+    database = application.environment()
+    for number in range(1, CALLS_AT_ONCE):
+        with pytest.raises(SecretError, match="AccessDeniedException"):
+            who(database)
+        assert len(recorder.seen) == number
+    application.clock.advance(ONE_MORE_S)
     with pytest.raises(SecretError, match="AccessDeniedException"):
-        who(application.environment())
-    assert len(recorder.seen) == 1
+        who(database)
+    assert len(recorder.seen) == CALLS_AT_ONCE

@@ -42,9 +42,13 @@ HIDDEN = "a value that must not be seen"
         ({"S": "ERROR", "C": "3F000", "M": HIDDEN}, "ERROR 3F000"),
         ({"S": "ERROR", "C": "58P01", "M": HIDDEN}, "ERROR 58P01"),
         (
-            {"S": "ERROR", "C": "42501", "M": "permission denied for table records"},
-            "ERROR 42501: permission denied for table records",
+            {"S": "ERROR", "C": "42501", "M": "permission denied for schema records", "P": "15"},
+            "ERROR 42501: permission denied for schema records",
         ),
+        ({"S": "ERROR", "C": "42501", "M": HIDDEN}, "ERROR 42501"),
+        ({"S": "ERROR", "C": "55000", "M": HIDDEN}, "ERROR 55000"),
+        ({"S": "ERROR", "C": "55006", "M": HIDDEN}, "ERROR 55006"),
+        ({"S": "ERROR", "C": "55P03", "M": "could not obtain lock"}, "ERROR 55P03: could not obtain lock"),
         (
             {"S": "FATAL", "C": "3D000", "M": 'database "slots" does not exist'},
             'FATAL 3D000: database "slots" does not exist',

@@ -16,6 +16,10 @@ NORMALISED = {
     "select 'it''s', E'a\\'b', $$text$$, $x$te$$xt$x$, B'01', 1, 2.5e-3, -7": "select ?, -?",
     'select "a 1", t1.c2 from "it""s"': 'select "a 1", t1.c2 from "it""s"',
     "select 1 -- of course\n, 2 /* and\n more */;": "select ?",
+    "select 1 /**/ + 2 /***/ + /* * / it's */ 3 /* 4": "select ? + ? + ?",
+    "select 1 /* a /* b */ 4711 */ + 2": "select ?",
+    "select a*b/c, '/*' || \"/*\" */ 2": 'select a*b/c, ? || "/*" */ ?',
+    "select x[1:2], t1.c2, a_1 - 0x1e-3": "select x[?:?], t1.c2, a_1 - ?-?",
     "select 'C:\\', 'canary' from t": "select ? from t",
     "select 'never ends": "select ?",
     "insert into things values (1, 'a'), (2, 'b'), (3, 'c')": "insert into things values (?)",
@@ -72,6 +76,17 @@ def test_different_statements_have_different_fingerprints(one: str, other: str) 
 def test_spelling_casts_and_comments_do_not_count(other: str) -> None:
     """What the driver sends and what pg_stat_statements keeps are the same statement."""
     assert fingerprint("select name from things where id = %s and name = %s") == fingerprint(other)
+
+
+WHOLE = ("{0}", "{0:_}", "{0:#x}", "{0:#X}", "{0:#o}", "{0:#b}")
+NUMBERS = (*WHOLE, ".{0}", "{0}.", "{0}.{0}", "{0}e{0}", ".{0}E-{0}", "{0:_}.e+{0}")
+
+
+@given(st.integers(min_value=0), st.sampled_from(NUMBERS))
+def test_no_number_is_ever_shown(value: int, form: str) -> None:
+    """However it is written: with underscores, in another base, without digits before the point or behind it."""
+    number = form.format(value)
+    assert normalised(f"where b = {number} and c = -{number}") == "where b = ? and c = -?"
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0")))

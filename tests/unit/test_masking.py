@@ -55,12 +55,22 @@ def test_secrets_are_compared_by_their_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://u:{}@h/d", "postgres://u:{}@h", "postgres://u:{}@h:port/d", "postgres://u:x:{}/d", "{}"]
+    "url",
+    [
+        "http://u:{}@h/d",
+        "postgres://u:{}@h",
+        "postgres://u:{}@h:port/d",
+        "postgres://u:x:{}/d",
+        "postgres://u:{}[@h/d",
+        "postgres://u:[{}]@h/d",
+        "postgres://u:{}\u2100@h/d",
+        "{}",
+    ],
 )
 def test_a_wrong_url_is_refused_without_being_shown(url: str) -> None:
-    """Neither the message nor any frame's locals hold it."""
+    """The message names the variable; neither it nor any frame's locals hold what is in it."""
     environ = {"DATABASE_URL": url.format(HIDDEN)}
-    with pytest.raises(ConfigurationError) as raised:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL") as raised:
         FixedCredentials.from_url(DatabaseSettings.from_env(environ).url or "")
     assert HIDDEN not in frames_of(raised.value)
 

@@ -1,7 +1,7 @@
 """Run again or give up, as a table, and the loop around it."""
 
 from socket import gaierror
-from ssl import SSLError
+from ssl import SSLCertVerificationError, SSLEOFError, SSLError, SSLZeroReturnError
 
 import pytest
 
@@ -113,6 +113,9 @@ def unreachable(cause: Exception) -> UnreachableError:
         (unreachable(DisconnectedError("starting", {"C": "57P03"})), 9.0, 0.0, 0.02),
         (unreachable(DisconnectedError("starting", {"C": "57P03"})), 0.0, 0.0, None),
         (unreachable(SSLError()), 9.0, 5.0, None),
+        (unreachable(SSLCertVerificationError()), 9.0, 5.0, None),
+        (unreachable(SSLEOFError()), 9.0, 5.0, 0.02),
+        (unreachable(SSLZeroReturnError()), 9.0, 5.0, 0.02),
         (unreachable(gaierror()), 9.0, 5.0, None),
         (SaturatedError(), 9.0, 5.0, None),
         (LoginRefusedError(), 9.0, 5.0, None),

@@ -15,7 +15,7 @@ import pytest
 from db import Deadline, DeadlineExceededError, Login, Secret, SecretCredentials, SecretError
 from db.credentials.calls import CALLS_AT_ONCE, ONE_MORE_S, Calls
 from db.credentials.secret import REFRESH_TIMEOUT_S, login_in
-from db.credentials.sources import Answer
+from db.credentials.sources import TOO_OFTEN, Answer, unreadable
 from db.credentials.stages import RETRY_S, Stage
 from db.deadline import UNBOUNDED
 
@@ -179,6 +179,19 @@ def test_a_secret_that_was_never_had_ends_in_the_reason() -> None:
     time.now += ONE_MORE_S
     source.stages["CURRENT"] = version("v1")
     assert versions(who, "v1") == ["v1"]
+
+
+def test_a_source_that_must_not_ask_hides_no_reason() -> None:
+    """What it had to be asked for so often is told with it, and each once, however often that goes on."""
+    source = Played(CURRENT=unreadable("app/db", "ThrottlingException"))
+    who = credentials(source)
+    with pytest.raises(SecretError):
+        versions(who)
+    source.stages["CURRENT"] = unreadable("app/db", TOO_OFTEN)
+    for _ in range(2):
+        with pytest.raises(SecretError) as raised:
+            versions(who)
+        assert str(raised.value) == f"secret app/db cannot be read: ThrottlingException: {TOO_OFTEN}"
 
 
 def test_a_password_that_stays_wrong_costs_a_few_calls_a_minute() -> None:

@@ -14,12 +14,11 @@ from http import HTTPStatus
 from db.credentials.calls import Calls
 from db.credentials.sdk import SERVICE, SdkSource
 from db.credentials.signature import Signer
-from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in
+from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
 from db.environment.endpoint import Endpoint, secrets_manager
 from db.environment.process import AwsIdentity, aws_identity
-from db.errors import SecretError
 
 HEADERS = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
 PASSING = frozenset({"RequestTimeoutException", "ThrottlingException", "TooManyRequestsException"})
@@ -36,25 +35,34 @@ class ApiSource:
     def __init__(self, secret_id: str) -> None:
         self.secret_id = secret_id
         self._sdk = SdkSource(secret_id)
+        self._is_untrusted = False
+        """Whether the system trusts nobody who answers: each request of our own would only be one less for the SDK."""
 
     def forget(self) -> None:
         """Drop what the SDK knows, which a clone asks for keys; those of the environment are read for each question."""
         self._sdk.forget()
+        self._is_untrusted = False
 
-    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = True) -> Answer | None:
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:
         """Ask the API, twice at most."""
+        found = None if self._is_untrusted else self._asked_by_us(stage, deadline, calls)
+        if found is None:
+            return self._sdk.fetch(stage, deadline, calls, fresh=fresh)
+        if isinstance(found, Answer):
+            return found
+        if found.code == MISSING and stage is not Stage.CURRENT:
+            return None
+        raise unreadable(self.secret_id, found.code)
+
+    def _asked_by_us(self, stage: Stage, deadline: Deadline, calls: Calls) -> "Answer | _Failure | None":
+        """Ask by a request of our own; None where the SDK has to."""
         identity = aws_identity()
         endpoint = secrets_manager(identity.region) if identity else None
         if identity is None or endpoint is None:
-            return self._sdk.fetch(stage, deadline, calls, fresh=fresh)
-        found = _Question(self.secret_id, stage, identity, endpoint).answer(deadline, calls)
-        if isinstance(found, Answer):
-            return found
-        if found.code == UNTRUSTED:
-            return self._sdk.fetch(stage, deadline, calls, fresh=fresh)
-        if found.code == MISSING and stage is not Stage.CURRENT:
             return None
-        raise SecretError(f"secret {self.secret_id} cannot be read: {found.code}")
+        found = _Question(self.secret_id, stage, identity, endpoint).answer(deadline, calls)
+        self._is_untrusted = isinstance(found, _Failure) and found.code == UNTRUSTED
+        return None if self._is_untrusted else found
 
 
 @dataclass(frozen=True, slots=True)

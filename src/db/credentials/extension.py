@@ -34,10 +34,14 @@ class ExtensionSource:
         """Nothing is kept here."""
         self.otherwise.forget()
 
-    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = False) -> Answer | None:
-        """Ask the extension; ask the API where it is not there, not ready, or has an error to report."""
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:
+        """Ask the extension; ask the API where it is not there, not ready, or has an error to report.
+
+        The last request that may be sent is the API's: an extension that never answers must not take each of them.
+        """
         soon = deadline.within(min(TIMEOUT_S, deadline.remaining_s() / 2))
-        answer = None if fresh or not calls.take() else self._ask(stage, soon)
+        may_ask = not fresh and calls.left() > 1 and calls.take()
+        answer = self._ask(stage, soon) if may_ask else None
         return answer or self.otherwise.fetch(stage, deadline, calls, fresh=fresh)
 
     def _ask(self, stage: Stage, deadline: Deadline) -> Answer | None:

@@ -21,9 +21,6 @@ class FixedCredentials(Credentials):
         """Yield the login."""
         yield self.fixed
 
-    def accepted(self, login: Login) -> None:
-        """Forget it: there is no other."""
-
     @classmethod
     def from_url(cls, url: str | Secret, overrides: Mapping[str, Any] = {}) -> Self:
         """Read a libpq URL, `postgres://` included; raise ConfigurationError, without the URL, if it lacks a part.
@@ -39,7 +36,10 @@ class FixedCredentials(Credentials):
 
 def _read_url(url: Secret) -> Login | str:
     """Return the login, or what is wrong with the URL; raises nothing, so that no frame with it is kept."""
-    parts = urlsplit(url.reveal())
+    try:
+        parts = urlsplit(url.reveal())
+    except ValueError:
+        return "DATABASE_URL is no URL; write what is special in a password as %XX"
     try:
         port = parts.port or DEFAULT_PORT
     except ValueError:

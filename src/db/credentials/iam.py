@@ -50,9 +50,6 @@ class IamCredentials(Credentials):
         token = auth_token(identity, self._where["host"], self._where["port"], self._user, self._now())
         yield Login(user=self._user, password=token, **self._where)
 
-    def accepted(self, login: Login) -> None:
-        """Forget it: the next token is another."""
-
     def forget(self) -> None:
         """Load the SDK and begin a session that knows nobody: it will tell the clones of a snapshot who they are."""
         self._session = new_session()
@@ -62,7 +59,7 @@ class IamCredentials(Credentials):
         session, self._session = self._session, None  # an answer that comes too late is still waited for with it
         found: AwsIdentity | str | None
         try:
-            found, self._session = in_time(lambda: _found_by_sdk(session), deadline)
+            found, self._session = in_time(lambda: _found_by_sdk(session), deadline, "ask for AWS credentials")
         except TimeoutError as error:
             found = type(error).__name__
         if isinstance(found, AwsIdentity):

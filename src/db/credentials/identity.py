@@ -40,8 +40,9 @@ class Credentials(Protocol):
         Raises SecretError where there is nobody, or nobody else, because that cannot be known before `deadline`.
         """
 
-    def accepted(self, login: Login) -> None:
+    def accepted(self, login: Login) -> None:  # noqa: ARG002 - for those that have versions
         """Take note that the server has let `login` in."""
+        return
 
     def forget(self) -> None:
         """Forget every password: before a snapshot of this process is taken."""

@@ -7,10 +7,10 @@ import logging
 from typing import Any
 
 from db.credentials.calls import Calls
-from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in
+from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
-from db.errors import DeadlineExceededError, SecretError
+from db.errors import DeadlineExceededError
 from db.patience import A_DAY_S, in_time
 
 SERVICE = "secretsmanager"
@@ -29,19 +29,21 @@ class SdkSource:
         self._session = new_session()
         self._session.get_available_regions(SERVICE)  # reads the service's model and everybody's endpoints
 
-    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool = True) -> Answer | None:  # noqa: ARG002 - always is
+    def fetch(self, stage: Stage, deadline: Deadline, calls: Calls, *, fresh: bool) -> Answer | None:  # noqa: ARG002 - always is
         """Ask the API, twice at most, in a thread of its own: the SDK's time-outs are for each step of many."""
         session, self._session = self._session, None  # an answer that comes too late is still waited for with it
         found: Answer | str
         try:
-            found, self._session = in_time(lambda: self._ask(session, stage, deadline, calls), deadline)
+            found, self._session = in_time(
+                lambda: self._ask(session, stage, deadline, calls), deadline, f"read secret {self.secret_id}"
+            )
         except (TimeoutError, DeadlineExceededError):
             found = "TimeoutError"
         if isinstance(found, Answer):
             return found
         if found == MISSING and stage is not Stage.CURRENT:
             return None
-        raise SecretError(f"secret {self.secret_id} cannot be read: {found}")
+        raise unreadable(self.secret_id, found)
 
     def _ask(self, session: Any, stage: Stage, deadline: Deadline, calls: Calls) -> tuple[Answer | str, Any]:  # noqa: ANN401 - botocore makes its classes when it runs
         """Return the answer, or why there is none, and the session; raises nothing, as its error holds our token."""

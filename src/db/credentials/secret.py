@@ -15,7 +15,7 @@ from typing import Any
 from db.clock import FrozenTimeClock
 from db.credentials.calls import Calls
 from db.credentials.identity import DEFAULT_DATABASE, DEFAULT_PORT, Credentials, Login
-from db.credentials.sources import TOO_OFTEN, Answer, Source
+from db.credentials.sources import TOO_OFTEN, Answer, AskedTooOftenError, Source, unreadable
 from db.credentials.stages import (
     DAY_S,
     QUESTIONS,
@@ -144,7 +144,7 @@ class SecretCredentials(Credentials):
                 self._asking.release()
         else:
             deadline.require(purpose)
-            failure = SecretError(f"secret {self.secret_id} cannot be read: another thread still waits for it")
+            failure = unreadable(self.secret_id, "another thread still waits for it")
         return replace(attempt, asked=attempt.asked + 1, failed=failure is not None), failure
 
     def _fetch(self, stage: Stage, deadline: Deadline, *, fresh: bool) -> SecretError | None:
@@ -154,8 +154,10 @@ class SecretCredentials(Credentials):
             login = login_in(self.secret_id, answer, self._overrides) if answer else None
         except SecretError as error:
             with self._state:
-                self._failing = str(error)
                 self._renew(RETRY_S)
+                if isinstance(error, AskedTooOftenError):
+                    return self._asked_too_often()
+                self._failing = str(error)
             return error
         with self._state:
             self._keep(stage, answer, login)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from db.credentials.calls import CALLS_AT_ONCE, ONE_MORE_S, Calls
 from db.credentials.stages import Stage
 from db.deadline import Deadline
+from db.errors import SecretError
 from db.masking import Secret
 
 MISSING = "ResourceNotFoundException"
@@ -36,6 +37,16 @@ class Source(Protocol):
         Takes each request that it sends from `calls`. Raises SecretError, which names the secret, where the answer
         cannot be had by `deadline`.
         """
+
+
+class AskedTooOftenError(SecretError):
+    """Secrets Manager was not asked, and so has not said anything new."""
+
+
+def unreadable(secret_id: str, why: str) -> SecretError:
+    """Return the error that says why there is no answer."""
+    kind = AskedTooOftenError if why == TOO_OFTEN else SecretError
+    return kind(f"secret {secret_id} cannot be read: {why}")
 
 
 def answer_in(content: Mapping[str, Any]) -> Answer | None:

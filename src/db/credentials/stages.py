@@ -35,7 +35,7 @@ class Known:
     stages: Mapping[Stage, str] = field(default_factory=dict)
     """The version that each stage had when it was last asked for."""
     trusted: str | None = None
-    """The version to begin with: x."""
+    """The version to begin with."""
     stale: bool = False
     """The trusted version is too old to begin with, unless nothing newer can be had."""
     may_ask: bool = True

@@ -13,7 +13,6 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from db.checkin import WAS_RESET
 from db.clock import FrozenTimeClock
 from db.deadline import Clock, Deadline
 from db.fleet.lookout import Lookout
@@ -27,8 +26,6 @@ from db.settings import DatabaseSettings
 
 BEGAN_AT, RETURNED_AT = "slotwise_began_at", "slotwise_returned_at"
 """Keys in a pooled connection's info: since when this borrow has had its slot, and when the last one ended."""
-LEASE_S, FIRST_LEASE_S = "slotwise_lease_s", "slotwise_first_lease_s"
-"""For how long the server lets the connection idle now, and what it was told to when the connection was opened."""
 
 
 class Member:
@@ -63,8 +60,8 @@ class Member:
 
         `takes_leases` says whether the server does: a pooler in front of it does not, and has rules of its own.
         """
-        self._takes_leases = takes_leases
         if self._keeps:
+            self._takes_leases = takes_leases
             event.listen(engine, "connect", self._opened)
             event.listen(engine, "checkout", self._borrowed)
             event.listen(engine, "checkin", self._returned)
@@ -84,6 +81,8 @@ class Member:
 
         connection = self._queue.wait_for(attempt, self._refused)
         self._lookout.began_session()
+        if self._takes_leases():
+            connection.lease_s = connection.first_lease_s = self._lookout.first_lease_s()
         return connection
 
     def expects_room(self) -> bool:
@@ -108,13 +107,12 @@ class Member:
     def _opened(self, connection: Connection, entry: ConnectionPoolEntry) -> None:
         entry.info[BEGAN_AT] = self._attempted_at
         if self._takes_leases():
-            entry.info[LEASE_S] = entry.info[FIRST_LEASE_S] = self._lookout.first_lease_s()
-            connection.behind_commit = lambda: self._next_rider(entry)
+            connection.behind_commit = lambda: self._next_rider(connection)
 
-    def _next_rider(self, entry: ConnectionPoolEntry) -> Rider | None:
+    def _next_rider(self, connection: Connection) -> Rider | None:
         def deliver(row: Sequence[Any] | None) -> None:
             if row is not None:
-                entry.info[LEASE_S] = self._lookout.saw(row)
+                connection.lease_s = self._lookout.saw(row)
                 self._note_sample()
 
         statement = self._lookout.look()
@@ -125,31 +123,29 @@ class Member:
             tightest = self._lookout.sample.tightest
             self._note(used=tightest.used, usable=tightest.slots)
 
-    def _borrowed(self, _connection: Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+    def _borrowed(self, connection: Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:
         if RETURNED_AT not in entry.info:
             return
-        if self._outlived(entry):
+        if self._outlived(connection, entry):
             raise DisconnectionError("the server has ended this connection's lease, or is about to")
         del entry.info[RETURNED_AT]
         now = entry.info[BEGAN_AT] = self._clock()
         self._pace.asked(now)
 
-    def _outlived(self, entry: ConnectionPoolEntry) -> bool:
+    def _outlived(self, connection: Connection, entry: ConnectionPoolEntry) -> bool:
         returned_at = entry.info.get(RETURNED_AT)
-        return returned_at is not None and outlived(self._clock() - returned_at, entry.info.get(LEASE_S, 0.0))
+        return returned_at is not None and outlived(self._clock() - returned_at, connection.lease_s)
 
-    def _closed(self, _connection: Connection, entry: ConnectionPoolEntry) -> None:
-        if self._outlived(entry):
+    def _closed(self, connection: Connection, entry: ConnectionPoolEntry) -> None:
+        if self._outlived(connection, entry):
             self._note(lease_ended=True)
 
     def _returned(self, connection: Connection | None, entry: ConnectionPoolEntry) -> None:
         if connection is None:
             return
         now = entry.info[RETURNED_AT] = self._clock()
-        if entry.info.pop(WAS_RESET, False):
-            entry.info[LEASE_S] = entry.info.get(FIRST_LEASE_S, 0.0)
         self._pace.returned(now, entry.info[BEGAN_AT])
-        verdict = keep_or_release(self._view(now, entry.info.get(LEASE_S) or math.inf))
+        verdict = keep_or_release(self._view(now, connection.lease_s or math.inf))
         if verdict is not Verdict.KEEP:
             self._note(released=verdict)
             entry.close()

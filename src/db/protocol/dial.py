@@ -13,7 +13,7 @@ from db.deadline import Deadline
 from db.patience import timeout_s
 from db.protocol import wire
 from db.protocol.server_errors import DisconnectedError, TookTooLongError
-from db.tcp import NotResolvedError, connected
+from db.tcp import connected
 
 ALPN = "postgresql"
 """What a server must say that it speaks where TLS begins at once: another one of that name is told nothing."""
@@ -43,10 +43,7 @@ class Address:
 def dial(address: Address, deadline: Deadline) -> socket.socket:
     """Return a connected socket, TLS included; raise DisconnectedError where that fails or takes too long."""
     with _named(address):
-        sock = _connected(address, deadline)
-        with _closed_on_error(sock):
-            _configure(sock, address.silence_s)
-            return _encrypted(sock, address, deadline) if address.tls else sock
+        return _made_ready(connected(address.host, address.port, deadline), address, deadline)
 
 
 def redial(peer: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
@@ -54,15 +51,15 @@ def redial(peer: socket.socket, address: Address, deadline: Deadline) -> socket.
     with _named(address):
         host, port = peer.getpeername()[:2]
         sock = socket.create_connection((host, port), timeout=timeout_s(deadline))
-        with _closed_on_error(sock):
-            _configure(sock, address.silence_s)
-            return _encrypted(sock, address, deadline) if address.tls else sock
+        return _made_ready(sock, address, deadline)
 
 
 @contextmanager
 def _named(address: Address) -> Iterator[None]:
     try:
         yield
+    except TimeoutError as late:
+        raise TookTooLongError(f"cannot connect to {address}: {late}") from late
     except OSError as error:
         raise DisconnectedError(f"cannot connect to {address}: {error}") from error
 
@@ -74,13 +71,6 @@ def _closed_on_error(sock: socket.socket) -> Iterator[None]:
     except BaseException:
         sock.close()
         raise
-
-
-def _connected(address: Address, deadline: Deadline) -> socket.socket:
-    try:
-        return connected(address.host, address.port, deadline)
-    except NotResolvedError as late:
-        raise TookTooLongError(str(late)) from None
 
 
 def watch(silence_s: float) -> dict[str, int]:
@@ -101,20 +91,23 @@ def _configure(sock: socket.socket, silence_s: float) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _encrypted(sock: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
+def _made_ready(sock: socket.socket, address: Address, deadline: Deadline) -> socket.socket:
+    with _closed_on_error(sock):
+        _configure(sock, address.silence_s)
+        return _encrypted(sock, address, address.tls, deadline) if address.tls else sock
+
+
+def _encrypted(sock: socket.socket, address: Address, context: ssl.SSLContext, deadline: Deadline) -> ssl.SSLSocket:
     if not address.direct_tls:
         sock.settimeout(timeout_s(deadline))
         sock.sendall(wire.SSL_REQUEST)
         # One byte and no more: what else came in clear must not be taken for the server's (CVE-2021-23222).
         if (answer := sock.recv(1)) != b"S":
             raise DisconnectedError(f"{address} does not speak TLS (it answered {answer!r})")
-    return _handshaken(sock, address, deadline)
+    return _handshaken(sock, address, context, deadline)
 
 
-def _handshaken(sock: socket.socket, address: Address, deadline: Deadline) -> ssl.SSLSocket:
-    context = address.tls
-    if context is None:
-        raise DisconnectedError(f"no TLS context for {address}")
+def _handshaken(sock: socket.socket, address: Address, context: ssl.SSLContext, deadline: Deadline) -> ssl.SSLSocket:
     encrypted = context.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
     with _closed_on_error(encrypted):
         encrypted.settimeout(timeout_s(deadline))

@@ -2,7 +2,8 @@
 
 PostgreSQL writes values into DETAIL (23505: `Key (email)=(...) already exists`) and, for many errors, into the text
 itself: 22P02 quotes what is no integer, and whatever takes a name as a value (`current_setting(:name)`, `::regclass`,
-`to_tsquery`) quotes that under the SQLSTATE of a statement that is wrong. Whatever is shown may end in a log.
+`to_tsquery`, `nextval`) quotes that under the SQLSTATE of a statement that is wrong, or of one that may not do what it
+does (42501). Whatever is shown may end in a log.
 Fields: https://www.postgresql.org/docs/current/protocol-error-fields.html
 """
 
@@ -17,7 +18,7 @@ NAMES = (
 )
 """Fields that name what the error is about."""
 
-WITHOUT_VALUES = ("08P01", "23", "25", "26", "28", "3B", "40", "42501", "53", "54001", "55000", "55006", "55P03", "57")
+WITHOUT_VALUES = ("08P01", "23", "25", "26", "28", "3B", "40", "53", "54001", "55P03", "57")
 """SQLSTATEs and classes of them whose text names what is there, and quotes no value."""
 
 OF_THE_STATEMENT = ("0A", "3D", "3F", "42")

@@ -33,6 +33,8 @@ class Statements(Flights):
         """Sent behind each statement, past every cache that goes by its text."""
         self.login_version: str | None = None
         """Which version of a secret this logged in with; set by who opened it."""
+        self.lease_s = self.first_lease_s = 0.0
+        """For how long the server lets the session idle now, and from its beginning; 0 where nobody has told it."""
         self.time_limit = TimeLimit()
 
     def run_one(
@@ -122,6 +124,7 @@ class Statements(Flights):
     def discard_all(self) -> None:
         """Give the session back all that it began with: https://www.postgresql.org/docs/current/sql-discard.html."""
         self.execute_simple("DISCARD ALL")
+        self.lease_s = self.first_lease_s
         self.time_limit.reset()
 
     def _parse(self, statement: str, oids: Sequence[int]) -> bytes:

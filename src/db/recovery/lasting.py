@@ -30,6 +30,7 @@ MAX_SESSIONS = 3
 OF_THE_SESSION = (
     *("_usock", "_sock", "_client_encoding", "parameter_statuses", "_backend_key_data", "_address"),
     *("_transaction_status", "_owes_sync", "time_limit", "login_version", "abandons", "_login"),
+    *("lease_s", "first_lease_s"),
 )
 """The attributes that a new session brings; the others belong to the borrower."""
 

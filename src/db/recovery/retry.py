@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from random import SystemRandom
 from socket import gaierror
-from ssl import SSLError
+from ssl import SSLEOFError, SSLError, SSLZeroReturnError
 from typing import TypeVar
 
 from db.errors import ConflictError, ConnectionLostError, ReadOnlyError, SlotwiseError, UnreachableError
@@ -23,6 +23,8 @@ STARTING_UP = "57P03"
 """cannot_connect_now: starting up, shutting down, or recovering after a crash."""
 FINAL = (gaierror, SSLError)
 """The name, or the server's identity, is wrong: it will be the next time."""
+PASSING = (SSLEOFError, SSLZeroReturnError)
+"""Those of them that say nothing of it: the server went away in the handshake."""
 FIRST_WAIT_S = 0.02
 """Upper end of the first wait, in seconds; it doubles with each attempt."""
 LONGEST_WAIT_S = 1.0
@@ -54,8 +56,9 @@ def wait_for_server_s(
         return None
     if sqlstate_of(error.__cause__ or error) == STARTING_UP:
         return _jittered(attempt, left_s, draw)
-    final = any(isinstance(cause, FINAL) for cause in _causes(error))
-    return None if final else _jittered(attempt, min(left_s, left_to_connect_s), draw)
+    if any(isinstance(cause, FINAL) and not isinstance(cause, PASSING) for cause in _causes(error)):
+        return None
+    return _jittered(attempt, min(left_s, left_to_connect_s), draw)
 
 
 def _jittered(attempt: int, left_s: float, draw: Callable[[], float]) -> float | None:

@@ -10,16 +10,17 @@ from hashlib import blake2s
 
 _TOKENS = re.compile(
     r"""
-    (?P<space> (?: \s+ | --[^\n]* | /\*.*?\*/ )+ )
+    (?P<space> (?: \s+ | --[^\n]* | /\*(?:[^*/]|\*(?!/)|/(?!\*))*+(?:\*/|/\*.*|\Z) )+ )
     | (?P<name> "(?:[^"]|"")*" )
     | \be'(?:[^'\\]|''|\\.)*' | \b(?:[bnx]|u&)?'(?:[^']|'')*' | '(?:[^']|'')*(?:'|\Z)
     | (?P<tag> \$\w*\$ ).*?(?P=tag)
-    | \$\d+ | %s | (?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?
+    | \$\d+ | %s | (?<![\w.])(?: 0x\w+ | \.?\d[\w.]*(?:(?<=e)[+-]\d\w*)? )
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 """Spaces and comments, names in quotes, and what is a value: texts, dollar quotes, placeholders, numbers.
 
+What follows on a comment within a comment is taken for one, as it takes more than a pattern to see where they end.
 https://www.postgresql.org/docs/current/sql-syntax-lexical.html
 """
 _CAST = re.compile(
