@@ -18,9 +18,9 @@ from provision import monitoring, role, statements
 from provision.accounts import Account, Applicant, application_settings, monitor_settings
 from provision.budget import Budget, Ceiling
 from provision.errors import BudgetExceededError, StepRefusedError, refused
-from provision.facts import Facts, ask
+from provision.facts import Facts, RoleFacts, ask
 from provision.plan import Plan
-from provision.role import Application, Step
+from provision.role import Application, LoginRole, Step
 from provision.sql import identifier
 
 WAKING_S = 60.0
@@ -89,7 +89,7 @@ class _Work:
 
     def done(self) -> Report:
         self._require_suitable_roles()
-        self._change(role.login_steps(self._facts.server, self._facts.role, self._wanted, self._application.verifier))
+        self._let_log_in(self._application, self._facts.role, self._wanted)
         users = [self._wanted]
         if self._plan.alternating_users:
             self._change(role.alternate_steps(self._facts, self._wanted), "alternate: ")
@@ -115,11 +115,17 @@ class _Work:
             role.require_suitable(server, facts.monitor, self._monitor.role)
             monitoring.require_another(self._monitor.role, self._application.role)
 
+    def _let_log_in(self, account: Account, there: RoleFacts | None, wanted: LoginRole, whose: str = "") -> None:
+        """Make the role as it is wanted; a password that nobody can try is left alone, and told."""
+        steps = role.login_steps(self._facts.server, there, wanted, account.verifier_for(there))
+        self._change(steps, whose)
+        self._report.warnings += account.doubts_about(there)
+
     def _let_in(self, monitor: Account) -> None:
         """Make the monitor's role, with those of its rights that may be granted; the others are told."""
         server, there = self._facts.server, self._facts.monitor
         wanted = monitoring.wanted(server, monitor.role, by_iam=bool(self._plan.monitor_user))
-        self._change(role.login_steps(server, there, wanted, monitor.verifier), "monitor: ")
+        self._let_log_in(monitor, there, wanted, "monitor: ")
         self._change(monitoring.right_steps(server, there, monitor.role), "monitor: ")
         self._do(role.connect_step(server, wanted))
         self._report.warnings += monitoring.refusals(server, there, monitor.role)
