@@ -110,16 +110,8 @@ def _salt() -> bytes:
 
 def application_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings:
     """Return the settings with which the application logs in, where `owner` logs in with his."""
-    return replace(
-        owner,
-        secret_id=plan.application_secret_id or None,
-        iam_user=plan.application_user or None,
-        url=None,
-        host=plan.application_host or owner.host,
-        mode=plan.mode,
-        pool_size=0,
-        slot_wait_s=0.0,
-    )
+    way = replace(owner, host=plan.application_host or owner.host, mode=plan.mode)
+    return _as(way, plan.application_secret_id, plan.application_user)
 
 
 def monitor_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings | None:
@@ -127,14 +119,10 @@ def monitor_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings | 
 
     It looks at the server itself, whatever the application goes through: a pooler's sessions are not the clients'.
     """
-    if not plan.has_monitor:
-        return None
-    return replace(
-        owner,
-        secret_id=plan.monitor_secret_id or None,
-        iam_user=plan.monitor_user or None,
-        url=None,
-        mode=Mode.DIRECT,
-        pool_size=0,
-        slot_wait_s=0.0,
-    )
+    way = replace(owner, mode=Mode.DIRECT)
+    return _as(way, plan.monitor_secret_id, plan.monitor_user) if plan.has_monitor else None
+
+
+def _as(way: DatabaseSettings, secret_id: str, iam_user: str) -> DatabaseSettings:
+    """Return the settings of somebody else who goes the same way, once, and waits for no slot."""
+    return replace(way, secret_id=secret_id or None, iam_user=iam_user or None, url=None, pool_size=0, slot_wait_s=0.0)
