@@ -18,7 +18,7 @@ from provision import monitoring, role, statements
 from provision.accounts import Account, Applicant, application_settings, monitor_settings
 from provision.budget import Budget, Ceiling
 from provision.errors import BudgetExceededError, StepRefusedError, refused
-from provision.facts import Facts, RoleFacts, ask
+from provision.facts import Facts, RoleFacts, ServerFacts, ask
 from provision.plan import Plan
 from provision.role import Application, LoginRole, Step
 from provision.sql import identifier
@@ -81,9 +81,9 @@ class _Work:
         watcher = monitor.role if monitor else None
         other = role.alternate(application.role) if plan.alternating_users else None
         self._facts = ask(connection, role=application.role, schema=plan.schema_name, monitor=watcher, other=other)
-        self._wanted = wanted(plan, application.role, self._facts)
         budget = budget_of(plan, self._facts)
-        limit = self._wanted.limit
+        limit = plan.connection_limit or budget.role_limit(self._facts.server.usable)
+        self._wanted = wanted(plan, application.role, self._facts.server, limit)
         self._report = Report(role=application.role, connection_limit=limit, revision=None, budget=str(budget))
         require_budget(budget)
 
@@ -172,16 +172,15 @@ class _Work:
         return [row.relname for row in rows if not row.is_sequence], [row.relname for row in rows if row.is_sequence]
 
 
-def wanted(plan: Plan, name: str, facts: Facts) -> Application:
-    """Return the role as the plan wants it on this server."""
+def wanted(plan: Plan, name: str, server: ServerFacts, limit: int) -> Application:
+    """Return the role as the plan wants it on this server, with so many connections at most."""
     idle_s = plan.idle_session_timeout_s if plan.mode is Mode.DIRECT else 0.0
-    budget = budget_of(plan, facts)
     return Application(
         role=name,
         schema=plan.schema_name,
-        limit=plan.connection_limit or budget.role_limit(facts.server.usable),
+        limit=limit,
         settings=role.session_settings(
-            facts.server,
+            server,
             schema=plan.schema_name,
             statement_s=plan.statement_timeout_s,
             in_transaction_s=plan.idle_in_transaction_timeout_s,
