@@ -131,13 +131,14 @@ class _Work:
         self._report.warnings += monitoring.refusals(server, there, monitor.role)
 
     def _count_statements(self) -> None:
-        """Have the statements counted, where who provisions may; nothing else depends on it."""
-        for step in statements.steps(self._facts.server):
-            try:
-                with self._connection.begin_nested():
-                    self._change([step])
-            except StepRefusedError:
-                self._report.warnings.append(statements.REFUSED)
+        """Have the statements counted, where the server can and who provisions may; nothing else depends on it."""
+        if self._facts.server.statements != statements.NOT_INSTALLED:
+            return
+        try:
+            with self._connection.begin_nested():
+                self._change([statements.INSTALL])
+        except StepRefusedError:
+            self._report.warnings.append(statements.REFUSED)
 
     def _change(self, steps: Iterable[Step], whose: str = "") -> None:
         for step in steps:
