@@ -19,8 +19,8 @@ from provision.budget import Budget
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
 from provision.findings import Finding, failure, ok, warning
 from provision.role import IDLE_SESSION_TIMEOUT_SINCE, TOO_MUCH
+from provision.rotation import DAY_S
 
-DAY_S = 86400.0
 EXPIRES_SOON_S, EXPIRES_NOW_S = 30 * DAY_S, 3 * DAY_S
 SKEW_WARNING_S, SKEW_FAILURE_S = 10.0, 240.0
 """A signature is refused when its date is five minutes off."""
