@@ -21,7 +21,6 @@ from db.credentials.secret import login_in
 from db.credentials.stages import Stage
 from db.protocol.scram import verifier
 from db.settings import Mode
-from provision.errors import reason_for
 from provision.facts import RoleFacts
 from provision.plan import Plan
 
@@ -85,7 +84,7 @@ class Applicant:
         try:
             logs_in = self._logs_in(self._login) or self._logs_in(self._login_of(Stage.PENDING))
         except SlotwiseError as error:
-            return replace(account, untried=reason_for(error))
+            return replace(account, untried=f"{error.kind}: {error}")
         return replace(account, is_refused=not logs_in)
 
     def _logs_in(self, login: Login | None) -> bool:
