@@ -6,13 +6,13 @@ Knows nothing of connections: what it calls raises the errors of db.errors.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import SystemRandom
 from socket import gaierror
 from ssl import SSLError
 from typing import TypeVar
 
-from db.errors import ConflictError, ConnectionLostError, ReadOnlyError, SlotwiseError, UnreachableError
+from db.errors import ConflictError, ConnectionLostError, ReadOnlyError, SlotwiseError, UnreachableError, causes
 from db.protocol.server_errors import sqlstate_of
 
 Result = TypeVar("Result")
@@ -54,19 +54,13 @@ def wait_for_server_s(
         return None
     if sqlstate_of(error.__cause__ or error) == STARTING_UP:
         return _jittered(attempt, left_s, draw)
-    final = any(isinstance(cause, FINAL) for cause in _causes(error))
+    final = any(isinstance(cause, FINAL) for cause in causes(error))
     return None if final else _jittered(attempt, min(left_s, left_to_connect_s), draw)
 
 
 def _jittered(attempt: int, left_s: float, draw: Callable[[], float]) -> float | None:
     wait_s = draw() * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
     return wait_s if wait_s < left_s else None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 def _silently(_error: SlotwiseError, _wait_s: float) -> None:
