@@ -1,5 +1,6 @@
 """The template says what the code is: handlers, routes, variables, time-outs; and no route is open."""
 
+import ast
 import json
 import os
 import re
@@ -35,11 +36,7 @@ print(json.dumps(found))
 API_GATEWAY_TIMEOUT_S = 30
 KNOWN_TO_BOTO3 = {"AWS_ENDPOINT_URL_SECRETS_MANAGER"}
 KNOWN_TO_PYDANTIC = {"PYDANTIC_DISABLE_PLUGINS"}
-KNOWN_TO_POWERTOOLS = {
-    "POWERTOOLS_SERVICE_NAME": "slotwise",
-    "POWERTOOLS_METRICS_NAMESPACE": "Slotwise",
-    "POWERTOOLS_LOG_LEVEL": "INFO",
-}
+KNOWN_TO_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL"}
 
 
 def _routes_of_the_code(handlers: set[str]) -> dict[str, str]:
@@ -94,7 +91,7 @@ def test_no_page_may_call_the_api_unless_it_is_named() -> None:
 def test_the_settings_can_be_read_from_the_functions_variables() -> None:
     """Each variable is one that the settings, boto3 or Powertools know, with a default that they take."""
     known = {declared.metadata["variable"] for declared in fields(DatabaseSettings)}
-    elsewhere = KNOWN_TO_BOTO3 | KNOWN_TO_PYDANTIC | set(KNOWN_TO_POWERTOOLS)
+    elsewhere = KNOWN_TO_BOTO3 | KNOWN_TO_PYDANTIC | KNOWN_TO_POWERTOOLS
     given = {name: value for name, value in variables().items() if name not in elsewhere}
     assert set(given) <= known
     texts = {name: str(value) for name, value in given.items() if not isinstance(value, dict)}
@@ -103,9 +100,17 @@ def test_the_settings_can_be_read_from_the_functions_variables() -> None:
     assert settings == usual, "the template changes a default"
 
 
-def test_powertools_is_told_the_same_names_as_in_the_code() -> None:
-    """Metrics are found where the dashboard and the README look for them."""
-    assert {name: variables()[name] for name in KNOWN_TO_POWERTOOLS} == KNOWN_TO_POWERTOOLS
+def test_every_logger_and_metric_is_told_its_names_in_the_code() -> None:
+    """So that they are found where the dashboard and the README look for them, and no variable can change them."""
+    wanted = {"Logger": {"service"}, "Metrics": {"service", "namespace"}, "single_metric": {"namespace"}}
+    calls = [
+        (node.func.id, {keyword.arg for keyword in node.keywords})
+        for file in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in wanted
+    ]
+    assert {name for name, _ in calls} == set(wanted)
+    assert all(wanted[name] <= told for name, told in calls)
 
 
 def test_tls_is_no_ones_to_switch_off() -> None:
