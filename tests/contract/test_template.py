@@ -17,6 +17,7 @@ from provision.custom_resource import ANSWER_S
 from provision.plan import read_plan
 from tests.contract.resolution import Resolution
 from tests.contract.stack import ROOT, functions, resources, routes, template, variables
+from tests.stacks.combinations import GIVEN_DATABASE
 
 ROUTES = """
 import importlib, json, sys
@@ -176,8 +177,9 @@ def test_the_standby_is_as_the_writer_but_for_its_zone() -> None:
 
 @pytest.mark.parametrize(("capacity", "sleeps"), [("0", True), ("0.0", True), ("0.5", False), ("10", False)])
 def test_a_database_that_may_sleep_is_not_looked_at(capacity: str, *, sleeps: bool) -> None:
-    """However its capacity is written."""
+    """However its capacity is written; a given database, whose capacity that is not, always is."""
     assert Resolution({"MinCapacity": capacity}).holds("DatabaseMaySleep") is sleeps
+    assert not Resolution({**GIVEN_DATABASE, "MinCapacity": capacity}).holds("DatabaseMaySleep")
 
 
 def test_every_parameter_is_explained_and_in_a_group() -> None:
