@@ -14,7 +14,6 @@ EXTENSION = "arn:aws:lambda:eu-central-1:123456789012:layer:AWS-Parameters-and-S
 REFUSED = [
     ({**GIVEN_DATABASE, "VpcId": "", "SubnetIds": ""}, "VpcId must say where that database is"),
     ({**GIVEN_DATABASE, "SecurityGroupIds": ""}, "SecurityGroupIds must be groups which that database lets in"),
-    ({"DatabaseName": ""}, "DatabaseName must be its name"),
     ({"AdministratorSecretArn": ADMINISTRATOR}, "leave AdministratorSecretArn empty"),
     ({"MonitorSecretArn": MONITOR}, "leave MonitorSecretArn empty"),
     ({**GIVEN_NETWORK, "SecurityGroupIds": "sg-0a1b2c3d"}, "leave SecurityGroupIds empty"),

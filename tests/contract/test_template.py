@@ -97,8 +97,21 @@ def test_the_settings_can_be_read_from_the_functions_variables() -> None:
     assert set(given) <= known
     texts = {name: str(value) for name, value in given.items() if not isinstance(value, dict)}
     settings = DatabaseSettings.from_env({**texts, "DB_SECRET_ID": "given"})
-    usual = DatabaseSettings.from_env({"DB_SECRET_ID": "given", "DB_NAME": "slotwise"})
+    usual = DatabaseSettings.from_env({"DB_SECRET_ID": "given"})
     assert settings == usual, "the template changes a default"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [({}, "slotwise"), (GIVEN_DATABASE, ""), ({"DatabaseName": "app"}, "app")],
+    ids=["own", "given", "named"],
+)
+def test_a_given_database_is_the_secrets_unless_another_is_named(given: dict[str, str], name: str) -> None:
+    """Who gives a secret with a dbname is not connected elsewhere; the stack's own database has a name in any case."""
+    resolution = Resolution(given)
+    assert resolution.of(template()["Globals"]["Function"]["Environment"]["Variables"]["DB_NAME"]) == name
+    if resolution.holds("MakesDatabase"):
+        assert resolution.of(resources("AWS::RDS::DBCluster")["Database"]["DatabaseName"]) == name
 
 
 def test_every_logger_and_metric_is_told_its_names_in_the_code() -> None:

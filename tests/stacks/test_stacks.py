@@ -57,6 +57,7 @@ def test_a_deployed_function_can_read_what_it_is_told(name: str, deployed: Stack
         assert settings.mode is (Mode.POOLER if "ConnectionMode" in wanted else Mode.DIRECT)
         assert settings.pool_size == int(wanted.get("PoolSize", "1"))
         assert settings.host == host
+        assert settings.name == wanted.get("DatabaseName", None if "DatabaseSecretArn" in wanted else "slotwise")
 
 
 def test_the_monitor_goes_to_the_server_itself_with_a_login_of_its_own(name: str, deployed: Stack) -> None:
