@@ -109,7 +109,8 @@ def _salt() -> bytes:
 
 def application_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings:
     """Return the settings with which the application logs in, where `owner` logs in with his."""
-    way = replace(owner, host=plan.application_host or owner.host, mode=plan.mode)
+    host, port = plan.application_host or owner.host, plan.application_port or owner.port
+    way = replace(owner, host=host, port=port, mode=plan.mode)
     return _as(way, plan.application_secret_id, plan.application_user)
 
 

@@ -20,6 +20,7 @@ REFUSED = [
     ({"VpcId": "vpc-0a1b2c3d"}, "SubnetIds must be two or more"),
     ({"SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d"}, "leave SubnetIds empty, or say their VpcId"),
     ({"ConnectionMode": "pooler"}, "DatabaseHost must be the pooler's"),
+    ({"DatabasePort": "6432"}, "DatabaseHost must say whose it is"),
     ({**GIVEN_DATABASE, "ConnectionMode": "proxy", "DatabaseClusterId": ""}, "which cluster the proxy is for"),
     ({"Authorization": "jwt", "JwtAudience": "web"}, "whose tokens count"),
     (

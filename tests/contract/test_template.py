@@ -15,9 +15,7 @@ from db import DatabaseSettings
 from monitor import Watch
 from provision.custom_resource import ANSWER_S
 from provision.plan import read_plan
-from tests.contract.resolution import Resolution
 from tests.contract.stack import ROOT, functions, resources, routes, template, variables
-from tests.stacks.combinations import GIVEN_DATABASE
 
 ROUTES = """
 import importlib, json, sys
@@ -101,19 +99,6 @@ def test_the_settings_can_be_read_from_the_functions_variables() -> None:
     assert settings == usual, "the template changes a default"
 
 
-@pytest.mark.parametrize(
-    ("given", "name"),
-    [({}, "slotwise"), (GIVEN_DATABASE, ""), ({"DatabaseName": "app"}, "app")],
-    ids=["own", "given", "named"],
-)
-def test_a_given_database_is_the_secrets_unless_another_is_named(given: dict[str, str], name: str) -> None:
-    """Who gives a secret with a dbname is not connected elsewhere; the stack's own database has a name in any case."""
-    resolution = Resolution(given)
-    assert resolution.of(template()["Globals"]["Function"]["Environment"]["Variables"]["DB_NAME"]) == name
-    if resolution.holds("MakesDatabase"):
-        assert resolution.of(resources("AWS::RDS::DBCluster")["Database"]["DatabaseName"]) == name
-
-
 def test_every_logger_and_metric_is_told_its_names_in_the_code() -> None:
     """So that they are found where the dashboard and the README look for them, and no variable can change them."""
     wanted = {"Logger": {"service"}, "Metrics": {"service", "namespace"}, "single_metric": {"namespace"}}
@@ -188,13 +173,6 @@ def test_the_standby_is_as_the_writer_but_for_its_zone() -> None:
     assert (zones, writer) == (made, standby)
 
 
-@pytest.mark.parametrize(("capacity", "sleeps"), [("0", True), ("0.0", True), ("0.5", False), ("10", False)])
-def test_a_database_that_may_sleep_is_not_looked_at(capacity: str, *, sleeps: bool) -> None:
-    """However its capacity is written; a given database, whose capacity that is not, always is."""
-    assert Resolution({"MinCapacity": capacity}).holds("DatabaseMaySleep") is sleeps
-    assert not Resolution({**GIVEN_DATABASE, "MinCapacity": capacity}).holds("DatabaseMaySleep")
-
-
 def test_every_parameter_is_explained_and_in_a_group() -> None:
     """Who deploys reads in the console what a parameter means, next to those it belongs with."""
     groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -217,6 +195,7 @@ def test_the_plan_names_every_function_with_its_share() -> None:
     its_own = {"Fn::If": ["MonitorHasLogin", "own", "application"]}
     assert logins == {"records": "application", "health": "application", "monitor": its_own, "provision": "own"}
     known = dict.fromkeys(plan, "given") | {"Mode": "direct", "Headroom": 5, "AlternatingUsers": "true"}
+    known["ApplicationPort"] = ""
     functions_ = [{**share, "Environments": 1, "PoolSize": 1, "Login": "own"} for share in plan["Functions"]]
     assert read_plan({**known, "Functions": functions_}).functions
 

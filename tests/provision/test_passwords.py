@@ -96,8 +96,7 @@ def test_a_pooler_without_a_connection_to_lend_does_not_use_up_the_time(
         url = site.server.url(site.role, site.password, site.name).replace(f":{site.server.port}/", f":{pooler.port}/")
         with psycopg.connect(url) as holder:
             holder.execute("select 1")
-            site.keep_secret(port=pooler.port)
-            plan = site.plan(Mode="pooler", ConnectionLimit=12)
+            plan = site.plan(Mode="pooler", ConnectionLimit=12, ApplicationPort=str(pooler.port))
             began = time.monotonic()
             report = provision(site.owner(silence_s=60.0), plan, REMAINING_MS)
             assert time.monotonic() - began < 10

@@ -31,6 +31,7 @@ COMBINATIONS = MappingProxyType(
             "DatabaseClusterId": "",
             "ConnectionMode": "pooler",
             "DatabaseHost": "pooler.example.com",
+            "DatabasePort": "6432",
         },
         "proxy": {"ConnectionMode": "proxy", **KEY},
         "proxy-before-given": {**GIVEN_DATABASE, "ConnectionMode": "proxy"},
