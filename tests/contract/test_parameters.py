@@ -47,3 +47,12 @@ def test_a_database_that_may_sleep_is_not_looked_at(capacity: str, *, sleeps: bo
     """However its capacity is written; a given database, whose capacity that is not, always is."""
     assert Resolution({"MinCapacity": capacity}).holds("DatabaseMaySleep") is sleeps
     assert not Resolution({**GIVEN_DATABASE, "MinCapacity": capacity}).holds("DatabaseMaySleep")
+
+
+@pytest.mark.parametrize(("given", "others"), [({}, 2), (GIVEN_DATABASE, 1)], ids=["provisions", "does not"])
+def test_the_connections_that_are_told_are_those_of_the_functions_that_there_are(
+    given: dict[str, str], others: int
+) -> None:
+    """The monitor's in any case, the provision function's where that is made."""
+    told = Resolution(given).of(template()["Outputs"]["FunctionConnections"]["Value"])
+    assert told == f"(20 + 2) x 1 + {others}"
