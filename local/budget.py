@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         budget = _reckoned(given)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     show(budget, Console(width=None if sys.stdout.isatty() else 120))

@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from db import ConfigurationError, DatabaseSettings
 from provision.checks import of_refusal
@@ -43,9 +44,17 @@ def show(found: Sequence[Finding], console: Console) -> None:
     for name in ("check", "", "finding", "what to do"):
         table.add_column(name, overflow="fold")
     for finding in found:
-        level = f"[{STYLES[finding.level]}]{finding.level}[/]"
-        table.add_row(finding.check, level, finding.says, finding.advice)
+        level = Text(finding.level, STYLES[finding.level])
+        table.add_row(finding.check, level, Text(finding.says), Text(finding.advice))  # no markup: [x] is a text's own
     console.print(table)
+
+
+def plan_in(file: Path) -> Plan:
+    """Read the plan of an event; raise OSError, ValueError or PlanError where there is none."""
+    event = json.loads(file.read_text())
+    if not isinstance(event, dict) or "Plan" not in event:
+        raise PlanError("an event has a Plan, and this has none")
+    return read_plan(event["Plan"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     given = parser.parse_args(arguments)
     try:
-        plan = read_plan(json.loads(given.plan.read_text())["Plan"]) if given.plan else None
-    except (OSError, ValueError, KeyError, PlanError) as error:
+        plan = plan_in(given.plan) if given.plan else None
+    except (OSError, ValueError, PlanError) as error:
         print(f"error: {given.plan}: {error}", file=sys.stderr)
         return 2
     found = findings(plan)

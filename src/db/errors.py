@@ -4,7 +4,7 @@ A statement's own failure (a duplicate, a syntax error) is not here: it stays SQ
 SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -132,3 +132,11 @@ def error_for(sqlstate: str | None) -> type[SlotwiseError] | None:
     if sqlstate is None:
         return None
     return BY_SQLSTATE.get(sqlstate) or BY_SQLSTATE.get(sqlstate[:2])
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error`, what it was raised from, and so on."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__

@@ -5,7 +5,6 @@ it may try again, or the id under which the log knows more. Neither the answer n
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from traceback import extract_tb
@@ -15,6 +14,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRo
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from db import CommitUnknownError, SlotwiseError, UnavailableError, sqlstate
+from db.errors import causes
 from handlers.refusals import Flaw, RefusedError
 from records.errors import (
     DuplicateNameError,
@@ -141,7 +141,7 @@ def _headers(error: Exception) -> dict[str, str]:
 
 def record_of(error: Exception) -> dict[str, Any]:
     """Return what the log may know: types, SQLSTATE, kind and places; of messages only our own, which hold no value."""
-    chain = list(_chain(error))
+    chain = list(causes(error))
     return {
         "error": [type(link).__qualname__ for link in chain],
         "kind": next((link.kind for link in chain if isinstance(link, SlotwiseError)), None),
@@ -149,9 +149,3 @@ def record_of(error: Exception) -> dict[str, Any]:
         "sqlstate": next(filter(None, map(sqlstate, chain)), None),
         "places": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)],
     }
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__

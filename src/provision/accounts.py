@@ -5,25 +5,51 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import text
 
-from db import Database, DatabaseSettings, Deadline, FixedCredentials, Login, SaturatedError, SlotwiseError
+from db import (
+    Database,
+    DatabaseSettings,
+    Deadline,
+    FixedCredentials,
+    Login,
+    LoginRefusedError,
+    SaturatedError,
+    SlotwiseError,
+)
 from db.credentials.api import ApiSource
 from db.credentials.calls import Calls
 from db.credentials.secret import login_in
 from db.credentials.stages import Stage
 from db.protocol.scram import verifier
 from db.settings import Mode
+from provision.facts import RoleFacts
 from provision.plan import Plan
 
 SALT_BYTES = 16
+TRIAL_S = 10.0
+"""How long a login is tried: a pooler may let a client in, and wait for a connection of its own for minutes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A role, and what its password has to be made."""
+    """A role, its password, and what a login with that has shown."""
 
     role: str
     verifier: str | None = field(default=None, repr=False)
-    """None where its password is right already, or it has none: it logs in by IAM."""
+    """The password's; None where it has none: it logs in by IAM."""
+    is_refused: bool = False
+    """Whether the role is missing, or has another password."""
+    untried: str | None = None
+    """Why nobody can say that."""
+
+    def verifier_for(self, role: RoleFacts | None) -> str | None:
+        """Return what the password of the `role` that is there has to be made; None where it is left alone."""
+        return self.verifier if role is None or self.is_refused else None
+
+    def doubts_about(self, role: RoleFacts | None) -> list[str]:
+        """Return a warning where the `role` that is there keeps a password which may be wrong."""
+        if role is None or self.untried is None:
+            return []
+        return [f"{self.role} keeps its password, and whether that is the secret's is not known: {self.untried}"]
 
 
 class Applicant:
@@ -47,40 +73,45 @@ class Applicant:
         return login_in(self._secret.secret_id, answer, self._settings.overrides()) if answer else None
 
     def account(self) -> Account:
-        """Return the role, with a new password where it does not log in.
+        """Return the role, its password, and whether that has to be set.
 
-        What works is left alone: a rotation may be under way, and the password before it must not be put back.
+        Only what is refused is set: a rotation may be under way, and the password before it must not be put back
+        because a pooler is away.
         """
-        if self._login is None or self._logs_in(self._login) or self._logs_in(self._login_of(Stage.PENDING)):
-            return Account(self.role)
-        return Account(self.role, verifier(self._login.password.reveal(), secrets.token_bytes(SALT_BYTES)))
+        if self._login is None:
+            return Account(role=self.role)
+        account = Account(role=self.role, verifier=verifier(self._login.password.reveal(), _salt()))
+        try:
+            logs_in = self._logs_in(self._login) or self._logs_in(self._login_of(Stage.PENDING))
+        except SlotwiseError as error:
+            return replace(account, untried=f"{error.kind}: {error}")
+        return replace(account, is_refused=not logs_in)
 
     def _logs_in(self, login: Login | None) -> bool:
+        """Say whether the server takes this login; raise SlotwiseError where it does not come to that."""
         if login is None:
             return False
         database = Database(self._settings, credentials=FixedCredentials(login))
+        left_s = self._deadline.within(TRIAL_S).remaining_s()
         try:
-            with database.invocation(1000 * self._deadline.remaining_s()), database.autocommit() as connection:
+            with database.invocation(1000 * left_s), database.autocommit() as connection:
                 connection.execute(text("select 1"))
-        except SaturatedError:
-            return True  # the password comes before the slots
-        except SlotwiseError:
+        except LoginRefusedError:
             return False
+        except SaturatedError:
+            return True  # the password comes before the role's slots
         return True
+
+
+def _salt() -> bytes:
+    return secrets.token_bytes(SALT_BYTES)
 
 
 def application_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings:
     """Return the settings with which the application logs in, where `owner` logs in with his."""
-    return replace(
-        owner,
-        secret_id=plan.application_secret_id or None,
-        iam_user=plan.application_user or None,
-        url=None,
-        host=plan.application_host or owner.host,
-        mode=plan.mode,
-        pool_size=0,
-        slot_wait_s=0.0,
-    )
+    host, port = plan.application_host or owner.host, plan.application_port or owner.port
+    way = replace(owner, host=host, port=port, mode=plan.mode)
+    return _as(way, plan.application_secret_id, plan.application_user)
 
 
 def monitor_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings | None:
@@ -88,14 +119,10 @@ def monitor_settings(owner: DatabaseSettings, plan: Plan) -> DatabaseSettings | 
 
     It looks at the server itself, whatever the application goes through: a pooler's sessions are not the clients'.
     """
-    if not plan.has_monitor:
-        return None
-    return replace(
-        owner,
-        secret_id=plan.monitor_secret_id or None,
-        iam_user=plan.monitor_user or None,
-        url=None,
-        mode=Mode.DIRECT,
-        pool_size=0,
-        slot_wait_s=0.0,
-    )
+    way = replace(owner, mode=Mode.DIRECT)
+    return _as(way, plan.monitor_secret_id, plan.monitor_user) if plan.has_monitor else None
+
+
+def _as(way: DatabaseSettings, secret_id: str, iam_user: str) -> DatabaseSettings:
+    """Return the settings of somebody else who goes the same way, once, and waits for no slot."""
+    return replace(way, secret_id=secret_id or None, iam_user=iam_user or None, url=None, pool_size=0, slot_wait_s=0.0)

@@ -1,6 +1,5 @@
 """What the doctor thinks of what was seen. Pure: facts in, a line out."""
 
-from collections.abc import Iterator
 from socket import gaierror
 from ssl import SSLCertVerificationError, SSLError
 
@@ -11,6 +10,7 @@ from db import (
     SecretError,
     SlotwiseError,
 )
+from db.errors import causes
 from db.protocol.peer import Peer
 from db.protocol.server_errors import DisconnectedError
 from db.settings import Mode
@@ -19,8 +19,8 @@ from provision.budget import Budget
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
 from provision.findings import Finding, failure, ok, warning
 from provision.role import IDLE_SESSION_TIMEOUT_SINCE, TOO_MUCH
+from provision.rotation import DAY_S
 
-DAY_S = 86400.0
 EXPIRES_SOON_S, EXPIRES_NOW_S = 30 * DAY_S, 3 * DAY_S
 SKEW_WARNING_S, SKEW_FAILURE_S = 10.0, 240.0
 """A signature is refused when its date is five minutes off."""
@@ -48,23 +48,17 @@ def of_refusal(error: SlotwiseError) -> Finding:
 
 
 def _of_way(error: SlotwiseError, says: str) -> Finding:
-    causes = list(_causes(error))
-    says = next((str(cause) for cause in causes if isinstance(cause, DisconnectedError)), says)  # in our words
-    if any(isinstance(cause, SSLCertVerificationError) for cause in causes):
+    chain = list(causes(error))
+    says = next((str(cause) for cause in chain if isinstance(cause, DisconnectedError)), says)  # in our words
+    if any(isinstance(cause, SSLCertVerificationError) for cause in chain):
         return failure("certificate", says, "set DB_TLS_CA to who signed it, and DB_HOST to a name that it bears")
-    if any(isinstance(cause, SSLError) for cause in causes):
+    if any(isinstance(cause, SSLError) for cause in chain):
         return failure("certificate", says, "the server must speak TLS 1.2 or later")
-    if any(isinstance(cause, gaierror) for cause in causes):
+    if any(isinstance(cause, gaierror) for cause in chain):
         return failure("reach", says, "the host's name means nothing here: correct DB_HOST or the secret's host")
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+    if any(isinstance(cause, ConnectionRefusedError) for cause in chain):
         return failure("reach", says, "nothing listens there: correct DB_PORT, or start the server")
     return failure("reach", says, "let the security groups of functions and database meet, and the server speak TLS")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 # --- the way there ---

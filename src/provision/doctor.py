@@ -37,10 +37,11 @@ def examine(
     `plan` is what the budget is reckoned from. `now` is our clock, in seconds since 1970.
     """
     examination = _Examination(replace(settings, pool_size=0), plan, now)
+    rotation = examination.of_secret()
     try:
-        return [examination.of_secret(), *examination.of_database(remaining_ms)]
+        return [rotation, *examination.of_database(remaining_ms)]
     except SlotwiseError as error:
-        return [examination.of_secret(), checks.of_refusal(error)]
+        return [rotation, checks.of_refusal(error)]
 
 
 class _Examination:

@@ -2,7 +2,7 @@
 
 from sqlalchemy.exc import DBAPIError
 
-from db import SlotwiseError, sqlstate
+from db import ConflictError, DeadlineExceededError, SlotwiseError, sqlstate
 
 
 class ProvisionError(Exception):
@@ -28,8 +28,8 @@ class StepRefusedError(ProvisionError):
 ADVICE = {
     "42501": "whoever provisions needs CREATEROLE, the database and its schema, and (PostgreSQL 16 and later) ADMIN"
     " OPTION on the application's role: the master user has them over what it made",
-    "55P03": "something holds a table for long: see pg_locks, then deploy again",
 }
+LOCKED = "if somebody holds a lock for long, pg_locks says who: then deploy again"
 
 
 def refused(step: str, state: str) -> StepRefusedError:
@@ -40,6 +40,8 @@ def refused(step: str, state: str) -> StepRefusedError:
 
 def reason_for(error: BaseException) -> str:
     """Return what may be said of any error."""
+    if isinstance(error, ConflictError | DeadlineExceededError):
+        return f"{error.kind}: {error}; {LOCKED}"
     if isinstance(error, SlotwiseError):
         return f"{error.kind}: {error}"
     if isinstance(error, ProvisionError):

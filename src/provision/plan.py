@@ -3,11 +3,12 @@
 CloudFormation makes a text of every number and truth value; they are read as what they say.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_pascal
 
+from db.environment.endpoint import MAX_PORT
 from db.settings import Mode
 from provision.errors import PlanError
 
@@ -48,6 +49,8 @@ class Plan(Wanted):
     """Whether the application's login changes between its user and that user's clone: both are then made."""
     application_host: str = ""
     """Where the application connects to, where that is not the secret's host: a proxy, a pooler."""
+    application_port: Annotated[int, Field(ge=1, le=MAX_PORT)] | Literal[""] = ""
+    """Its port there, where that is not the secret's."""
     monitor_secret_id: str = ""
     """The same of the monitor, which logs in as the application where neither this nor `monitor_user` is given."""
     monitor_user: str = ""

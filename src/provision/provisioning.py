@@ -18,9 +18,9 @@ from provision import monitoring, role, statements
 from provision.accounts import Account, Applicant, application_settings, monitor_settings
 from provision.budget import Budget, Ceiling
 from provision.errors import BudgetExceededError, StepRefusedError, refused
-from provision.facts import Facts, ask
+from provision.facts import Facts, RoleFacts, ServerFacts, ask
 from provision.plan import Plan
-from provision.role import Application, Step
+from provision.role import Application, LoginRole, Step
 from provision.sql import identifier
 
 WAKING_S = 60.0
@@ -81,15 +81,15 @@ class _Work:
         watcher = monitor.role if monitor else None
         other = role.alternate(application.role) if plan.alternating_users else None
         self._facts = ask(connection, role=application.role, schema=plan.schema_name, monitor=watcher, other=other)
-        self._wanted = wanted(plan, application.role, self._facts)
         budget = budget_of(plan, self._facts)
-        limit = self._wanted.limit
+        limit = plan.connection_limit or budget.role_limit(self._facts.server.usable)
+        self._wanted = wanted(plan, application.role, self._facts.server, limit)
         self._report = Report(role=application.role, connection_limit=limit, revision=None, budget=str(budget))
         require_budget(budget)
 
     def done(self) -> Report:
         self._require_suitable_roles()
-        self._change(role.login_steps(self._facts.server, self._facts.role, self._wanted, self._application.verifier))
+        self._let_log_in(self._application, self._facts.role, self._wanted)
         users = [self._wanted]
         if self._plan.alternating_users:
             self._change(role.alternate_steps(self._facts, self._wanted), "alternate: ")
@@ -115,23 +115,30 @@ class _Work:
             role.require_suitable(server, facts.monitor, self._monitor.role)
             monitoring.require_another(self._monitor.role, self._application.role)
 
+    def _let_log_in(self, account: Account, there: RoleFacts | None, wanted: LoginRole, whose: str = "") -> None:
+        """Make the role as it is wanted; a password that nobody can try is left alone, and told."""
+        steps = role.login_steps(self._facts.server, there, wanted, account.verifier_for(there))
+        self._change(steps, whose)
+        self._report.warnings += account.doubts_about(there)
+
     def _let_in(self, monitor: Account) -> None:
         """Make the monitor's role, with those of its rights that may be granted; the others are told."""
         server, there = self._facts.server, self._facts.monitor
         wanted = monitoring.wanted(server, monitor.role, by_iam=bool(self._plan.monitor_user))
-        self._change(role.login_steps(server, there, wanted, monitor.verifier), "monitor: ")
+        self._let_log_in(monitor, there, wanted, "monitor: ")
         self._change(monitoring.right_steps(server, there, monitor.role), "monitor: ")
         self._do(role.connect_step(server, wanted))
         self._report.warnings += monitoring.refusals(server, there, monitor.role)
 
     def _count_statements(self) -> None:
-        """Have the statements counted, where who provisions may; nothing else depends on it."""
-        for step in statements.steps(self._facts.server):
-            try:
-                with self._connection.begin_nested():
-                    self._change([step])
-            except StepRefusedError:
-                self._report.warnings.append(statements.REFUSED)
+        """Have the statements counted, where the server can and who provisions may; nothing else depends on it."""
+        if self._facts.server.statements != statements.NOT_INSTALLED:
+            return
+        try:
+            with self._connection.begin_nested():
+                self._change([statements.INSTALL])
+        except StepRefusedError:
+            self._report.warnings.append(statements.REFUSED)
 
     def _change(self, steps: Iterable[Step], whose: str = "") -> None:
         for step in steps:
@@ -166,16 +173,15 @@ class _Work:
         return [row.relname for row in rows if not row.is_sequence], [row.relname for row in rows if row.is_sequence]
 
 
-def wanted(plan: Plan, name: str, facts: Facts) -> Application:
-    """Return the role as the plan wants it on this server."""
+def wanted(plan: Plan, name: str, server: ServerFacts, limit: int) -> Application:
+    """Return the role as the plan wants it on this server, with so many connections at most."""
     idle_s = plan.idle_session_timeout_s if plan.mode is Mode.DIRECT else 0.0
-    budget = budget_of(plan, facts)
     return Application(
         role=name,
         schema=plan.schema_name,
-        limit=plan.connection_limit or budget.role_limit(facts.server.usable),
+        limit=limit,
         settings=role.session_settings(
-            facts.server,
+            server,
             schema=plan.schema_name,
             statement_s=plan.statement_timeout_s,
             in_transaction_s=plan.idle_in_transaction_timeout_s,

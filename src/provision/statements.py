@@ -4,8 +4,6 @@ Its library is loaded when the server starts; its views are an extension of each
 https://www.postgresql.org/docs/current/pgstatstatements.html
 """
 
-from collections.abc import Iterator
-
 from provision.facts import ServerFacts
 from provision.findings import Finding, ok, warning
 from provision.role import Step
@@ -13,13 +11,9 @@ from provision.role import Step
 COUNTED, NOT_INSTALLED, NOT_LOADED = "counted", "not installed", "not loaded"
 """What ServerFacts.statements says; else the server comes without it."""
 CREATE = "create extension if not exists pg_stat_statements schema public"
+INSTALL = Step("install pg_stat_statements", CREATE)
+"""What makes a server that has loaded it count."""
 REFUSED = f"statements are not counted: let a superuser, or on RDS a member of rds_superuser, {CREATE}"
-
-
-def steps(server: ServerFacts) -> Iterator[Step]:
-    """Yield what installs the extension, where the server has loaded it."""
-    if server.statements == NOT_INSTALLED:
-        yield Step("install pg_stat_statements", CREATE)
 
 
 def of_statements(server: ServerFacts) -> Finding:

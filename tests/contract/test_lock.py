@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.stack import ROOT
 
-TEXT = {".py", ".md", ".toml", ".yaml", ".json", ".txt", ".mako", ""}
+TEXT = {".py", ".md", ".toml", ".yaml", ".json", ".txt", ""}
 LOCKS = (
     "requirements/dev.txt",
     "requirements/sam.txt",

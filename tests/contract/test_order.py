@@ -11,7 +11,9 @@ WAITS = {
         *("Writer", "FunctionsToDatabase", "S3Gateway", "SecretsManagerInterface", "SubnetARoutes", "SubnetBRoutes"),
         *("ProvisionKeyAccess", "ApplicationSecretAttachment", "MonitorSecretAttachment", "ProvisionFunction"),
     },
-    "ProxyTargets": {"Writer", "ProxyIntoDatabase", "ProxyToDatabase", "ProxyKeyAccess", "Proxy"},
+    "ProxyTargets": {"Writer", "ProxyIntoDatabase", "ProxyToDatabase", "ProxyKeyAccess", "Proxy", "Schema"},
+    "RecordsFunction": {"Schema", "ProxyTargets"},
+    "HealthFunction": {"Schema", "ProxyTargets"},
 }
 
 

@@ -12,14 +12,15 @@ from tests.stacks.combinations import ADMINISTRATOR, COMBINATIONS, GIVEN_DATABAS
 
 EXTENSION = "arn:aws:lambda:eu-central-1:123456789012:layer:AWS-Parameters-and-Secrets:1"
 REFUSED = [
-    ({**GIVEN_DATABASE, "VpcId": ""}, "VpcId must say where that database is"),
+    ({**GIVEN_DATABASE, "VpcId": "", "SubnetIds": ""}, "VpcId must say where that database is"),
     ({**GIVEN_DATABASE, "SecurityGroupIds": ""}, "SecurityGroupIds must be groups which that database lets in"),
-    ({"DatabaseName": ""}, "DatabaseName must be its name"),
     ({"AdministratorSecretArn": ADMINISTRATOR}, "leave AdministratorSecretArn empty"),
     ({"MonitorSecretArn": MONITOR}, "leave MonitorSecretArn empty"),
     ({**GIVEN_NETWORK, "SecurityGroupIds": "sg-0a1b2c3d"}, "leave SecurityGroupIds empty"),
     ({"VpcId": "vpc-0a1b2c3d"}, "SubnetIds must be two or more"),
+    ({"SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d"}, "leave SubnetIds empty, or say their VpcId"),
     ({"ConnectionMode": "pooler"}, "DatabaseHost must be the pooler's"),
+    ({"DatabasePort": "6432"}, "DatabaseHost must say whose it is"),
     ({**GIVEN_DATABASE, "ConnectionMode": "proxy", "DatabaseClusterId": ""}, "which cluster the proxy is for"),
     ({"Authorization": "jwt", "JwtAudience": "web"}, "whose tokens count"),
     (

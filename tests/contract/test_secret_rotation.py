@@ -78,6 +78,14 @@ def test_who_alternates_users_reaches_rds() -> None:
     assert condition("RotatesTwoUsersInNetwork") == in_network
 
 
+def test_who_rotates_reaches_secrets_manager_for_what_that_takes_and_nobody_for_more() -> None:
+    """Nobody makes, deletes or lists secrets by the stack's endpoint, and no other account's login passes it."""
+    (statement,) = resources("AWS::EC2::VPCEndpoint")["SecretsManagerInterface"]["PolicyDocument"]["Statement"]
+    used = ("GetSecretValue", "DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage", "GetRandomPassword")
+    assert statement["Action"] == [f"secretsmanager:{action}" for action in used]
+    assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+
+
 def test_no_parameter_changes_what_a_password_is_made_from() -> None:
     """CloudFormation makes another password where this changes, and tells no database."""
     for secret in SECRETS.values():

@@ -1,5 +1,6 @@
 """The template says what the code is: handlers, routes, variables, time-outs; and no route is open."""
 
+import ast
 import json
 import os
 import re
@@ -14,7 +15,6 @@ from db import DatabaseSettings
 from monitor import Watch
 from provision.custom_resource import ANSWER_S
 from provision.plan import read_plan
-from tests.contract.resolution import Resolution
 from tests.contract.stack import ROOT, functions, resources, routes, template, variables
 
 ROUTES = """
@@ -35,11 +35,7 @@ print(json.dumps(found))
 API_GATEWAY_TIMEOUT_S = 30
 KNOWN_TO_BOTO3 = {"AWS_ENDPOINT_URL_SECRETS_MANAGER"}
 KNOWN_TO_PYDANTIC = {"PYDANTIC_DISABLE_PLUGINS"}
-KNOWN_TO_POWERTOOLS = {
-    "POWERTOOLS_SERVICE_NAME": "slotwise",
-    "POWERTOOLS_METRICS_NAMESPACE": "Slotwise",
-    "POWERTOOLS_LOG_LEVEL": "INFO",
-}
+KNOWN_TO_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL"}
 
 
 def _routes_of_the_code(handlers: set[str]) -> dict[str, str]:
@@ -94,18 +90,26 @@ def test_no_page_may_call_the_api_unless_it_is_named() -> None:
 def test_the_settings_can_be_read_from_the_functions_variables() -> None:
     """Each variable is one that the settings, boto3 or Powertools know, with a default that they take."""
     known = {declared.metadata["variable"] for declared in fields(DatabaseSettings)}
-    elsewhere = KNOWN_TO_BOTO3 | KNOWN_TO_PYDANTIC | set(KNOWN_TO_POWERTOOLS)
+    elsewhere = KNOWN_TO_BOTO3 | KNOWN_TO_PYDANTIC | KNOWN_TO_POWERTOOLS
     given = {name: value for name, value in variables().items() if name not in elsewhere}
     assert set(given) <= known
     texts = {name: str(value) for name, value in given.items() if not isinstance(value, dict)}
     settings = DatabaseSettings.from_env({**texts, "DB_SECRET_ID": "given"})
-    usual = DatabaseSettings.from_env({"DB_SECRET_ID": "given", "DB_NAME": "slotwise"})
+    usual = DatabaseSettings.from_env({"DB_SECRET_ID": "given"})
     assert settings == usual, "the template changes a default"
 
 
-def test_powertools_is_told_the_same_names_as_in_the_code() -> None:
-    """Metrics are found where the dashboard and the README look for them."""
-    assert {name: variables()[name] for name in KNOWN_TO_POWERTOOLS} == KNOWN_TO_POWERTOOLS
+def test_every_logger_and_metric_is_told_its_names_in_the_code() -> None:
+    """So that they are found where the dashboard and the README look for them, and no variable can change them."""
+    wanted = {"Logger": {"service"}, "Metrics": {"service", "namespace"}, "single_metric": {"namespace"}}
+    calls = [
+        (node.func.id, {keyword.arg for keyword in node.keywords})
+        for file in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in wanted
+    ]
+    assert {name for name, _ in calls} == set(wanted)
+    assert all(wanted[name] <= told for name, told in calls)
 
 
 def test_tls_is_no_ones_to_switch_off() -> None:
@@ -169,12 +173,6 @@ def test_the_standby_is_as_the_writer_but_for_its_zone() -> None:
     assert (zones, writer) == (made, standby)
 
 
-@pytest.mark.parametrize(("capacity", "sleeps"), [("0", True), ("0.0", True), ("0.5", False), ("10", False)])
-def test_a_database_that_may_sleep_is_not_looked_at(capacity: str, *, sleeps: bool) -> None:
-    """However its capacity is written."""
-    assert Resolution({"MinCapacity": capacity}).holds("DatabaseMaySleep") is sleeps
-
-
 def test_every_parameter_is_explained_and_in_a_group() -> None:
     """Who deploys reads in the console what a parameter means, next to those it belongs with."""
     groups = template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -197,6 +195,7 @@ def test_the_plan_names_every_function_with_its_share() -> None:
     its_own = {"Fn::If": ["MonitorHasLogin", "own", "application"]}
     assert logins == {"records": "application", "health": "application", "monitor": its_own, "provision": "own"}
     known = dict.fromkeys(plan, "given") | {"Mode": "direct", "Headroom": 5, "AlternatingUsers": "true"}
+    known["ApplicationPort"] = ""
     functions_ = [{**share, "Environments": 1, "PoolSize": 1, "Login": "own"} for share in plan["Functions"]]
     assert read_plan({**known, "Functions": functions_}).functions
 

@@ -48,6 +48,7 @@ LONG = {
     "DatabaseSecretArn": "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:"
     "rds!cluster-0a1b2c3d-0000-4000-8000-000000000000-AbCdEf",
     "DatabaseHost": "pgbouncer-0123456789abcdef.elb.ap-southeast-2.amazonaws.com",
+    "DatabasePort": "16432",
     "DatabaseName": "application",
     "ConnectionMode": "pooler",
     "SnapStart": "PublishedVersions",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.data_classes import CloudFormationCustomResourceEvent as Event
 
+import migrations
 from local.cloudformation import STACK
 from local.postgres import free_port
 from provision import custom_resource, provisioning
@@ -100,6 +101,21 @@ def test_a_failure_is_answered_with_its_reason(
     assert reason in answer["Reason"]
     assert site.password not in str(answer)
     assert answer["PhysicalResourceId"]
+
+
+def test_who_waits_for_a_lock_in_vain_is_told_where_to_look(
+    site: Site, function: Load, cloudformation: CloudFormation
+) -> None:
+    """Another deployment that hangs, say."""
+    load = function()
+    with site.as_master() as other:
+        other.execute("select pg_advisory_lock(%s)", [migrations.LOCK_KEY])
+        context = Context(remaining_ms=load.RESERVE_MS + 3000)
+        load.handler(cloudformation.event("Create", {"Plan": site.wish()}), context)
+    (answer,) = cloudformation.answers
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("deadline: ")
+    assert "pg_locks says who" in answer["Reason"]
 
 
 def test_work_that_takes_too_long_is_answered_in_time(cloudformation: CloudFormation) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from psycopg import sql
@@ -21,6 +22,7 @@ from local.postgres import PostgresServer
 from provision.accounts import application_settings
 from provision.doctor import examine
 from provision.findings import Finding, Level
+from provision.rotation import Rotation
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.tls import Authority, TlsFront
 from tests.integration.workers import parallel_workers
@@ -158,6 +160,17 @@ def test_what_keeps_us_out_is_named(provisioned: Site, changes: dict[str, Any], 
     assert found[check].level is Level.FAILURE
     assert found[check].advice
     assert "server" not in found
+
+
+@pytest.mark.parametrize("changes", [{}, {"port": 1, "connect_timeout_s": 0.2}], ids=["up", "away"])
+def test_secrets_manager_is_asked_once_when_the_secret_rotates(
+    provisioned: Site, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """Each question takes as long as its time-out where nobody answers."""
+    asked = Mock(return_value=Rotation(refused="ConnectTimeoutError"))
+    monkeypatch.setattr("provision.doctor.rotation_of", asked)
+    assert look(provisioned, **changes)["rotation"].level is Level.WARNING
+    asked.assert_called_once_with(f"{provisioned.name}/app")
 
 
 def test_a_server_that_is_silent_is_a_failure_in_time(provisioned: Site) -> None:

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from local.doctor import main
+from local.doctor import main, show
+from provision.findings import failure
 from tests.provision.conftest import Site
 
 
@@ -36,8 +38,26 @@ def test_a_plan_gives_the_budget(provisioned: Site, tmp_path: Path, capsys: pyte
     assert found["budget"]["level"] == "ok"
     event.write_text(json.dumps({"Plan": provisioned.wish(Headroom=100)}))
     assert main(["--plan", str(event)]) == 1
-    event.write_text("{}")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '"Plan"', '{"Plan": {}}', "{", None])
+def test_an_event_without_a_plan_is_no_plan(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever else it is, or where there is none: 2, and a sentence that names the file."""
+    event = tmp_path / "event.json"
+    if content is not None:
+        event.write_text(content)
     assert main(["--plan", str(event)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {event}: ")
+
+
+def test_a_line_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """Brackets of an address or of a path are no markup."""
+    show([failure("reach", "nothing at [fd00::1]:5432", "look at [/tmp/x]")], Console(width=100))
+    shown = capsys.readouterr().out
+    assert "nothing at [fd00::1]:5432" in shown
+    assert "look at [/tmp/x]" in shown
 
 
 def test_settings_that_cannot_be_right_are_a_line(

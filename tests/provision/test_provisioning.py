@@ -1,6 +1,5 @@
 """What provisioning makes of a database, on a real server, by a master who is no superuser."""
 
-import json
 import secrets
 import threading
 import time
@@ -9,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import errors, sql
 
@@ -159,33 +157,6 @@ def test_two_at_once_do_it_one_after_the_other(site: Site) -> None:
         changes = [change for report in threads.map(attempt, range(2)) for change in report]
     assert changes.count("create the role") == 1
     assert changes.count(f"migrate to {HEAD}") == 1
-
-
-def test_a_password_that_no_longer_fits_is_set(site: Site) -> None:
-    """The secret was made anew, the role is there: its login works afterwards."""
-    site.provision()
-    site.password = "another"
-    site.keep_secret()
-    assert site.provision().changes == ["set the password"]
-    site.as_application().close()
-
-
-def test_a_password_that_is_pending_is_not_put_back(site: Site) -> None:
-    """In the middle of a rotation the server has AWSPENDING's password: provisioning leaves it there."""
-    site.provision()
-    old, site.password = site.password, "rotated"
-    with site.as_superuser() as admin:
-        admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(site.role), site.password))
-    pending = {"username": site.role, "password": site.password, "host": "127.0.0.1", "port": site.server.port}
-    site.manager.client().put_secret_value(
-        SecretId=f"{site.name}/app",
-        SecretString=json.dumps({**pending, "dbname": site.name}),
-        VersionStages=["AWSPENDING"],
-    )
-    assert site.provision().changes == []
-    site.as_application().close()
-    with pytest.raises(psycopg.OperationalError):
-        site.connect(site.role, old)
 
 
 def test_no_password_travels_in_clear(site: Site) -> None:

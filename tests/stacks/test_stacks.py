@@ -57,6 +57,8 @@ def test_a_deployed_function_can_read_what_it_is_told(name: str, deployed: Stack
         assert settings.mode is (Mode.POOLER if "ConnectionMode" in wanted else Mode.DIRECT)
         assert settings.pool_size == int(wanted.get("PoolSize", "1"))
         assert settings.host == host
+        assert settings.port == (5432 if host == "Proxy.Endpoint" else int(wanted.get("DatabasePort", "0")) or None)
+        assert settings.name == wanted.get("DatabaseName", None if "DatabaseSecretArn" in wanted else "slotwise")
 
 
 def test_the_monitor_goes_to_the_server_itself_with_a_login_of_its_own(name: str, deployed: Stack) -> None:
@@ -65,7 +67,7 @@ def test_the_monitor_goes_to_the_server_itself_with_a_login_of_its_own(name: str
     settings = _told(deployed["AWS::Lambda::Function"]["MonitorFunction"])
     given = wanted.get("MonitorSecretArn", wanted.get("DatabaseSecretArn", ":MonitorSecretAttachment"))
     assert str(settings.secret_id).endswith(given)
-    assert (settings.mode, settings.pool_size) == (Mode.DIRECT, 0)
+    assert (settings.mode, settings.pool_size, settings.port) == (Mode.DIRECT, 0, None)
     assert settings.host == (None if "DatabaseSecretArn" in wanted else "Database.Endpoint.Address")
 
 

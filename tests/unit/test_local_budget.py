@@ -34,6 +34,7 @@ def test_the_exit_status_is_for_ci(arguments: list[str], status: int) -> None:
         (["--slots", "97", "--config-env", "version"], "samconfig.toml has no environment version"),
         (["--slots", "97", "--parameter", "RecordsConcurency=900"], "has no parameter RecordsConcurency"),
         (["--slots", "97", "--parameter", "RecordsConcurrency"], "RecordsConcurrency is not Name=value"),
+        (["nosuch/template.yaml", "--slots", "97"], "nosuch/template.yaml"),
     ],
 )
 def test_what_cannot_be_reckoned_is_no_success(

@@ -6,13 +6,13 @@ Knows nothing of connections: what it calls raises the errors of db.errors.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import SystemRandom
 from socket import gaierror
 from ssl import SSLEOFError, SSLError, SSLZeroReturnError
 from typing import TypeVar
 
-from db.errors import ConflictError, ConnectionLostError, ReadOnlyError, SlotwiseError, UnreachableError
+from db.errors import ConflictError, ConnectionLostError, ReadOnlyError, SlotwiseError, UnreachableError, causes
 from db.protocol.server_errors import sqlstate_of
 
 Result = TypeVar("Result")
@@ -56,7 +56,7 @@ def wait_for_server_s(
         return None
     if sqlstate_of(error.__cause__ or error) == STARTING_UP:
         return _jittered(attempt, left_s, draw)
-    if any(isinstance(cause, FINAL) and not isinstance(cause, PASSING) for cause in _causes(error)):
+    if any(isinstance(cause, FINAL) and not isinstance(cause, PASSING) for cause in causes(error)):
         return None
     return _jittered(attempt, min(left_s, left_to_connect_s), draw)
 
@@ -64,12 +64,6 @@ def wait_for_server_s(
 def _jittered(attempt: int, left_s: float, draw: Callable[[], float]) -> float | None:
     wait_s = draw() * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
     return wait_s if wait_s < left_s else None
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 def _silently(_error: SlotwiseError, _wait_s: float) -> None:
