@@ -319,6 +319,58 @@ def test_a_transaction_behind_another_has_an_id_of_its_own(
     assert applied(postgres) == 1
 
 
+IN_DOUBT = [r"select case when 'a1' ~ '\d' then 1 end", "select /* a /* nested */ one */ case when true then 1 end"]
+
+
+@pytest.mark.parametrize("statement", IN_DOUBT)
+@pytest.mark.parametrize(("direction", "runs"), [(Direction.TO_CLIENT, 1), (Direction.TO_SERVER, 2)])
+def test_a_text_that_only_looks_as_if_it_commits_does_not_hide_what_became_of_a_commit(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, statement: str, direction: Direction, runs: int
+) -> None:
+    """Row 21: the server does not say that a transaction has ended, so that it is still the one with the known id."""
+    flights = []
+
+    def work(connection: Connection) -> None:
+        before = proxy.traffic()
+        connection.execute(INSERT)
+        connection.exec_driver_sql(statement)
+        flights.append((proxy.traffic() - before).flights)
+        if len(flights) == 1:
+            proxy.inject(Fault(Action.RESET, direction, once_sent=COMMIT if runs == 1 else b""))
+
+    proxied.run_transaction(work)
+    assert (flights, applied(postgres)) == ([2] * runs, 1)
+
+
+@pytest.mark.parametrize(
+    "chain", ["rollback and chain", "rollback; begin", "savepoint a; rollback to a; commit and chain"]
+)
+def test_a_transaction_behind_one_that_was_rolled_back_has_an_id_of_its_own(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, chain: str
+) -> None:
+    """Row 21: what was rolled back is not taken for the transaction that was committed: no work is run twice."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        connection.execute(INSERT)
+        connection.exec_driver_sql(chain)
+        connection.execute(INSERT)
+        runs.append(1)
+        if len(runs) == 1:
+            proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+
+    proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (1, 2 if "commit" in chain else 1)
+
+
+def test_what_notifies_behind_a_commit_of_the_handlers_own_is_resolved_too(proxied: Database, proxy: Proxy) -> None:
+    """Row 21: in one text, in which no rider can stand between the two."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        proxy.inject(Fault(Action.RESET, Direction.TO_SERVER, once_sent=b"pg_current_xact_id()"))
+        connection.exec_driver_sql("commit and chain; notify news, 'x'")
+
+
 @pytest.mark.parametrize(("direction", "expected"), [(Direction.TO_CLIENT, 2), (Direction.TO_SERVER, 0)])
 def test_savepoints_do_not_hide_what_became_of_a_commit(
     proxied: Database, postgres: PostgresServer, proxy: Proxy, direction: Direction, expected: int

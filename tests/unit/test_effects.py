@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.recovery.effects import may_end_transaction, may_notify, only_reads
+from db.recovery.effects import goes_back, may_end_transaction, may_notify, only_reads
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,20 @@ def test_what_may_commit_is_known(statement: str) -> None:
 def test_what_cannot_commit_is_repeated_where_the_rest_allows_it(statement: str) -> None:
     """Strings, names, comments and bodies of functions are not the text's own statements."""
     assert not may_end_transaction(statement)
+
+
+@pytest.mark.parametrize("statement", ["rollback to a", " ROLLBACK WORK TO SAVEPOINT a ;", "rollback transaction to a"])
+def test_who_only_goes_back_to_a_savepoint_stays_in_his_transaction(statement: str) -> None:
+    """As SQLAlchemy says it, too."""
+    assert goes_back(statement)
+
+
+@pytest.mark.parametrize(
+    "statement", ["rollback", "rollback and chain", "rollback to a; commit", "rollback; rollback to a"]
+)
+def test_in_doubt_a_rollback_ends_the_transaction(statement: str) -> None:
+    """Alone, or with something else in the text."""
+    assert not goes_back(statement)
 
 
 @pytest.mark.parametrize("statement", ["notify news", "NOTIFY news, 'x'", "select pg_notify('news', 'x')"])

@@ -60,6 +60,7 @@ _ENDS = re.compile(
     re.IGNORECASE,
 )
 """What is behind a ROLLBACK in the same text is committed at the text's end."""
+_GOES_BACK = re.compile(r"\s*rollback\s+(?:work\s+|transaction\s+)?to\b[^;]*;?\s*\Z", re.IGNORECASE)
 _MIGHT_END = re.compile(r"\b(?:commit|end|prepare|abort|rollback)\b", re.IGNORECASE)
 
 
@@ -69,3 +70,9 @@ def may_end_transaction(statement: str) -> bool:
     code = _NOT_CODE.sub(" ", statement)
     is_in_doubt = "\\" in statement or "*/" in code
     return (_MIGHT_END.search(statement) if is_in_doubt else _ENDS.search(code)) is not None
+
+
+@lru_cache(maxsize=256)
+def goes_back(statement: str) -> bool:
+    """Say whether the text does no more than to go back to a savepoint, for which the server says ROLLBACK, too."""
+    return _GOES_BACK.match(statement) is not None

@@ -115,6 +115,7 @@ class LastingConnection(ResolvingConnection):
             except (ClosedError, DisconnectedError, ServerError) as error:
                 found = verdict(error, flight)
                 if found is Verdict.UNKNOWN:
+                    self.has_committed = True
                     raise CommitUnknownError(known.number if known else None) from error
                 if found is Verdict.RAISE or not left or self._is_irreplaceable(error, had_residue=had_residue):
                     raise
@@ -124,16 +125,15 @@ class LastingConnection(ResolvingConnection):
 
     def _about_to(self, statement: str, *, begins: bool, has_stream: bool) -> Flight:
         """Take note of what the session is told, and return what that means."""
-        was_idle, ends = self._transaction_status == IDLE, may_end_transaction(statement)
-        if was_idle or ends:
+        was_idle = self._transaction_status == IDLE
+        if was_idle:
             self.begin_anew()
         self.note(statement, unseen=has_stream)
         self.left_residue |= may_leave(statement)
-        self.has_committed |= ends
         return Flight(
             was_idle=was_idle,
             begins=begins,
-            ends=ends,
+            ends=may_end_transaction(statement),
             is_harmless=only_reads(statement),
             has_stream=has_stream,
             asked_read_only=bool(self.modes.read_only),
@@ -174,6 +174,11 @@ class LastingConnection(ResolvingConnection):
             setattr(self, name, getattr(fresh, name))
 
     # --- the transaction's end ---
+
+    def hear_of_end(self, tag: bytes, context: Context) -> None:
+        """Take note that a transaction has ended; see `db.recovery.resolving.ResolvingConnection.hear_of_end`."""
+        super().hear_of_end(tag, context)
+        self.has_committed |= may_end_transaction(context.statement)
 
     def commit(self) -> None:
         """Commit; see `db.recovery.resolving.ResolvingConnection.commit`."""
