@@ -5,12 +5,14 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from io import BytesIO
 from threading import Thread
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError
+from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError, UnreachableError
+from db.recovery.lasting import LastingConnection
 from local.postgres import PostgresServer
 from tests.canary import VALUE
 from tests.faults.proxy import Action, Direction, Fault, Proxy
@@ -305,6 +307,70 @@ def test_work_that_has_committed_is_not_run_again(
     with pytest.raises(ConnectionLostError):
         proxied.run_transaction(work)
     assert (len(runs), applied(postgres)) == (1, 1)
+
+
+PROCEDURE = """
+create or replace procedure lose(run int) language plpgsql as $$ begin
+    if run = 0 then raise exception using errcode = '25006'; end if;
+    insert into lost_commits (n) values (run);
+end $$
+"""
+
+
+def test_work_that_has_called_a_procedure_is_not_run_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: a cursor calls it outside of a transaction, so that what it has done stays."""
+    run(postgres, PROCEDURE)
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.connection.cursor().callproc("lose", [len(runs)])
+        connection.execute(INSERT)
+        proxy.end()
+        connection.execute(INSERT)
+
+    with pytest.raises(ConnectionLostError):
+        proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (1, 1)
+
+
+def test_work_whose_procedure_met_a_standby_is_run_again(proxied: Database, postgres: PostgresServer) -> None:
+    """Row 9: nothing was executed there, and no other server was to be had just then."""
+    run(postgres, PROCEDURE)
+    runs: list[int] = []
+
+    def unreachable() -> NoReturn:
+        raise UnreachableError
+
+    def work(connection: Connection) -> None:
+        session = connection.connection.dbapi_connection
+        assert isinstance(session, LastingConnection)
+        if not runs:
+            session.reopen = unreachable
+        runs.append(1)
+        connection.connection.cursor().callproc("lose", [len(runs) - 1])
+
+    proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (2, 1)
+
+
+def test_cleaning_up_behind_work_does_not_keep_it_from_being_run_again(
+    proxied: Database, postgres: PostgresServer
+) -> None:
+    """What was left in the session is discarded outside of a transaction; nothing is committed by that."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(text("set work_mem = '1MB'"))
+        connection.execute(INSERT)
+        if len(runs) == 1:
+            connection.exec_driver_sql("do $$ begin raise exception using errcode = '40001'; end $$")
+
+    proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (2, 1)
 
 
 def test_a_transaction_behind_another_has_an_id_of_its_own(

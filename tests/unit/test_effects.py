@@ -16,6 +16,7 @@ from db.recovery.effects import goes_back, may_end_transaction, may_notify, only
         "show server_version",
         "set work_mem = '1MB'",
         "reset all",
+        "DISCARD ALL",
         "listen news",
         "select set_config('app.user', 'x', false)",
         "select pg_advisory_lock(1)",

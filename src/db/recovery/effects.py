@@ -22,7 +22,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 """What may stand before a parenthesis in a statement that changes at most its session: keywords, types, functions."""
 _OF_THE_SESSION = re.compile(
-    r"(?:set|reset|listen|unlisten|lock|savepoint|release|rollback|close|declare)\b[^;]*\Z", re.IGNORECASE
+    r"(?:set|reset|discard|listen|unlisten|lock|savepoint|release|rollback|close|declare)\b[^;]*\Z", re.IGNORECASE
 )
 """Nor does any of them take a snapshot by itself: PostgreSQL takes the transaction's with its first query, and forbids
 SET TRANSACTION behind that. A rider would be such a query."""

@@ -105,15 +105,18 @@ class LastingConnection(ResolvingConnection):
         if self._broke_off:
             raise ClosedError("the transaction was lost with its connection: roll back first")
         known = None if self._transaction_status == IDLE else self.transaction_id
-        had_residue = self.left_residue
+        had_residue, had_committed = self.left_residue, self.has_committed
         flight = self._about_to(statement, begins=begins, has_stream=has_stream)
         for left in reversed(range(MAX_SESSIONS)):
             try:
                 if flight.was_idle:
                     self._require_open()
+                self.has_committed |= flight.commits
                 return send()
             except (ClosedError, DisconnectedError, ServerError) as error:
                 found = verdict(error, flight)
+                if found is Verdict.REPEAT:
+                    self.has_committed = had_committed
                 if found is Verdict.UNKNOWN:
                     self.has_committed = True
                     raise CommitUnknownError(known.number if known else None) from error
