@@ -265,6 +265,36 @@ def test_what_only_notifies_is_resolved_too(
         assert [told.payload for told in listener.notifies(timeout=2, stop_after=1)] == ["x"]
 
 
+LOSING = (
+    "create or replace function lose() returns int language sql as 'insert into lost_commits values (1) returning n'"
+)
+HELD = "declare held cursor with hold for select lose()"
+
+
+@pytest.mark.parametrize(("direction", "expected"), [(Direction.TO_CLIENT, 1), (Direction.TO_SERVER, 0)])
+def test_what_a_held_cursor_writes_is_resolved_too(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, direction: Direction, expected: int
+) -> None:
+    """Row 21: its query is run in COMMIT, before which the transaction has written nothing."""
+    run(postgres, LOSING)
+    with nullcontext() if expected else pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.exec_driver_sql(HELD)
+        proxy.inject(Fault(Action.RESET, direction, once_sent=COMMIT if expected else b""))
+    assert applied(postgres) == expected
+
+
+def test_a_held_cursor_in_autocommit_is_never_opened_twice(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: its query may write, and is run at once."""
+    run(postgres, LOSING)
+    with pytest.raises(CommitUnknownError), proxied.autocommit() as connection:
+        connection.execute(text("select 1"))
+        proxy.inject(Fault(Action.RESET, once_sent=b"with hold"))
+        connection.exec_driver_sql(HELD)
+    assert applied(postgres) == 1
+
+
 @pytest.mark.parametrize("statement", ["insert into lost_commits (n) values (1); commit", "commit"])
 def test_a_commit_of_the_handlers_own_is_never_repeated(
     proxied: Database, postgres: PostgresServer, proxy: Proxy, statement: str

@@ -320,6 +320,8 @@ def test_a_standby_is_refused_before_any_work(
             ask(database)
         reader = make_database(standby.url(), target_session_attrs=TargetSession.ANY)
         assert ask(reader) == 1
+        with reader.transaction() as connection:  # which asks for an id, as a cursor that is held may write in COMMIT
+            connection.execute(text("declare held cursor with hold for select 1"))
         with pytest.raises(ReadOnlyError), reader.transaction() as connection:
             connection.execute(text("create table never (n int)"))
         database.close()

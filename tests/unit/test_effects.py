@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.recovery.effects import goes_back, may_end_transaction, may_notify, only_reads
+from db.recovery.effects import goes_back, may_act_late, may_end_transaction, only_reads
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from db.recovery.effects import goes_back, may_end_transaction, may_notify, only
         "set work_mem = '1MB'",
         "reset all",
         "DISCARD ALL",
+        "declare c cursor for select my_function()",
+        "rollback to savepoint a",
         "listen news",
         "select set_config('app.user', 'x', false)",
         "select pg_advisory_lock(1)",
@@ -48,6 +50,9 @@ def test_what_changes_its_session_at_most_only_reads(statement: str) -> None:
         "select écrire(1)",
         "set work_mem = '1MB'; delete from t",
         "call p()",
+        "declare c cursor with hold for select my_function()",
+        "declare c scroll cursor\nwith hold for select 1",
+        "rollback prepared 'x'",
         "",
     ],
 )
@@ -112,12 +117,20 @@ def test_in_doubt_a_rollback_ends_the_transaction(statement: str) -> None:
     assert not goes_back(statement)
 
 
-@pytest.mark.parametrize("statement", ["notify news", "NOTIFY news, 'x'", "select pg_notify('news', 'x')"])
-def test_what_notifies_is_known(statement: str) -> None:
-    """It is heard at COMMIT."""
-    assert may_notify(statement)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "notify news",
+        "NOTIFY news, 'x'",
+        "select pg_notify('news', 'x')",
+        "DECLARE c CURSOR\nWITH HOLD FOR SELECT my_function()",
+    ],
+)
+def test_what_acts_as_late_as_in_commit_is_known(statement: str) -> None:
+    """A notification is sent there, and a cursor that shall be held runs its query."""
+    assert may_act_late(statement)
 
 
 def test_what_is_only_called_so_does_not_notify() -> None:
     """In doubt it does, but not for a part of a word."""
-    assert not may_notify("select notified_at from notifications")
+    assert not may_act_late("select notified_at from notifications")
