@@ -60,6 +60,8 @@ class LastingConnection(ResolvingConnection):
         self.deadline = deadline
         self.comment = comment
         self.autocommit = self.left_residue = self.has_committed = self._broke_off = False
+        self.notices.clear()
+        self.notifications.clear()
 
     @property
     def is_unwanted(self) -> bool:
