@@ -258,6 +258,21 @@ def test_a_server_that_takes_no_writes_is_left(
     assert run(fault_server, "select count(*) from written") == [(1,)]
 
 
+def test_a_transaction_that_is_begun_again_goes_on(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int
+) -> None:
+    """Row 9: its first statement met a session that takes no writes, and was sent again; the next one is as good."""
+    database = make_database(ordinary_url(fault_server), pool_size=pool_size)
+    run(fault_server, f"create table if not exists twice (n int); truncate twice; grant all on twice to {ORDINARY}")
+    run(fault_server, f"alter role {ORDINARY} set default_transaction_read_only = on")
+    with database.transaction() as connection:
+        connection.connection.rollback()  # there is a session by now
+        run(fault_server, f"alter role {ORDINARY} reset default_transaction_read_only")
+        connection.execute(text("insert into twice values (1)"))
+        connection.execute(text("insert into twice values (2)"))
+    assert run(fault_server, "select count(*) from twice") == [(2,)]
+
+
 def test_a_promoted_standby_is_found_by_name(
     make_database: Callable[..., Database],
     fault_server: PostgresServer,

@@ -177,6 +177,7 @@ class LastingConnection(ResolvingConnection):
         self.renewed_s += time.monotonic() - began
         for name in OF_THE_SESSION:
             setattr(self, name, getattr(fresh, name))
+        self._broke_off = False
 
     # --- the transaction's end ---
 
