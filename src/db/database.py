@@ -16,7 +16,7 @@ from db.credentials.identity import Credentials
 from db.deadline import Deadline
 from db.engine import build_engine
 from db.errors import ConnectionLostError, SaturatedError, SlotwiseError
-from db.failures import borrowing, kind_of, translated
+from db.failures import borrowing, kind_of, repeating_a_loss, translated
 from db.fleet.member import Member
 from db.observation import Observer, PoolState, Repeat, Silence, SlowStatement
 from db.protocol.server_errors import NotLoggedInError
@@ -162,7 +162,7 @@ class Database:
     def _borrow(self) -> Iterator[Connection]:
         trip = self._borrows.begin()
         try:
-            with borrowing(), self.engine.connect() as connection:
+            with borrowing(), self.engine.connect() as connection, repeating_a_loss(connection):
                 trip.had(connection)
                 yield connection
         except BaseException as error:

@@ -18,7 +18,13 @@ from db.protocol import wire
 from db.protocol.login import error_fields
 from db.protocol.readers import readers, row_reader
 from db.protocol.riders import FAILED, IDLE
-from db.protocol.server_errors import ClosedError, DisconnectedError, InFailedTransactionError, error_from
+from db.protocol.server_errors import (
+    ClosedError,
+    DisconnectedError,
+    InFailedTransactionError,
+    NoStreamError,
+    error_from,
+)
 from db.protocol.transport import Transport
 
 HANDLERS = {
@@ -114,7 +120,7 @@ class Replies(StockConnection):
                     self._read_rows(body, context)
                 else:
                     handlers[code](body, context)
-            except DisconnectedError:
+            except (DisconnectedError, NoStreamError):
                 raise
             except Exception as error:  # noqa: BLE001 - kept, and raised when the flight has been read
                 context.error = context.error or error
@@ -178,7 +184,7 @@ class Replies(StockConnection):
     def handle_COPY_IN_RESPONSE(self, data: bytes, context: Context) -> None:  # noqa: N802 - pg8000's name
         """Send the stream; where it fails, tell the server to give up."""
         if context.stream is None:
-            raise DisconnectedError("COPY FROM STDIN without a stream: pass one, cursor.execute(..., stream=...)")
+            raise NoStreamError("COPY FROM STDIN without a stream: pass one, cursor.execute(..., stream=...)")
         self._owes_sync = False
         try:
             super().handle_COPY_IN_RESPONSE(data, context)
