@@ -151,12 +151,17 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator["Session"]:
-        """Lend an ORM session in a transaction; the ORM is imported here and only here."""
+        """Lend an ORM session in a transaction; the ORM is imported here and only here.
+
+        PendingRollbackError where a flush had failed, which has rolled everything back, and that was not dealt with.
+        """
         from sqlalchemy.orm import Session  # noqa: PLC0415 - the ORM costs an import that few handlers need
 
         with self.transaction() as connection, Session(connection) as session:
             yield session
             session.flush()
+            if not session.is_active:
+                session.connection()  # which raises what the ORM raises wherever such a session is used
 
     @contextmanager
     def _borrow(self) -> Iterator[Connection]:
