@@ -72,8 +72,11 @@ class Database:
         return engine
 
     def _open_lasting(self) -> WatchedConnection:
-        """Open a connection that finds another session by itself: its login may be refused in its first flight."""
-        connection = self._open(joins=self._member.expects_room())
+        """Open a connection that finds another session by itself: its login may be refused in its first flight.
+
+        Not where lost sessions are to be ended first: that flight is theirs, and not the borrower's.
+        """
+        connection = self._open(joins=self._member.expects_room() and self._abandoned.statement() is None)
         connection.reopen, connection.repeating = self._open, self._repeats
         connection.slow_ms, connection.tell_slow = self.settings.slow_statement_ms, self.observer.slow
         return connection

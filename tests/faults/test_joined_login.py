@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -22,7 +23,7 @@ from db import (
 from db.observation import Borrow, Repeat, Silence, SlowStatement
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
-from tests.faults.server import ORDINARY, Full, backends, filled, ordinary_url, run, standby_of
+from tests.faults.server import ORDINARY, Full, admin, backends, filled, ordinary_url, run, standby_of, wait_until
 
 PASSWORD_CHANGED = "alter role {} password '{}'"
 
@@ -141,6 +142,27 @@ def test_a_server_that_stays_full_is_saturated(ordinary: tuple[Database, Facts],
     database, _ = ordinary
     with filled(fault_server, Full.ROLE), pytest.raises(SaturatedError):
         ask(database)
+
+
+def test_a_lost_session_is_ended_also_where_the_server_was_full_at_first(
+    ordinary: tuple[Database, Facts], fault_server: PostgresServer
+) -> None:
+    """It may hold locks: it is not forgotten with a login that is refused, in whatever way that is tried."""
+    database, facts = ordinary
+    with admin(fault_server, ORDINARY) as lost:
+        database._abandoned.note(database._abandoned.clock(), lost.info.backend_pid)
+        with filled(fault_server, Full.ROLE), pytest.raises(SaturatedError):
+            ask(database)
+        ordinary_url(fault_server, connection_limit=-1)
+        wait_until(lambda: _is_served(database))
+        assert lost.info.backend_pid not in backends(fault_server)
+    assert facts.others == []
+
+
+def _is_served(database: Database) -> bool:
+    with suppress(SaturatedError):
+        return ask(database) == 1
+    return False
 
 
 @pytest.mark.parametrize("mode", ["transaction", "autocommit"])
