@@ -226,6 +226,18 @@ def test_only_an_unreachable_server_leaves_a_commit_in_doubt(
     assert run(postgres, "select pg_xact_status(%(xid)s::text::xid8)", xid=str(caught.value.xid)) == [("committed",)]
 
 
+def test_a_late_write_in_autocommit_is_in_doubt_also_where_no_time_is_kept_back(
+    make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: the server has it, and cannot even be asked to stop; nobody is told that it was only too late."""
+    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    database = make_database(url, reserve_s=0.0, silence_s=30)
+    with pytest.raises(CommitUnknownError), database.invocation(1000), database.autocommit() as connection:
+        proxy.inject(Fault(Action.SWALLOW))
+        connection.execute(INSERT)
+    wait_until(lambda: applied(postgres) == 1)
+
+
 def test_the_id_costs_no_flight(proxied: Database, proxy: Proxy) -> None:
     """Row 21: three statements and a COMMIT are four flights, with the id known before the last."""
     with proxied.transaction() as connection:
