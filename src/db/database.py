@@ -121,8 +121,9 @@ class Database:
         """Return what `work(connection)` returns, committed; run it again where nothing can have been committed.
 
         That is after a serialization failure, a deadlock, a failover, or a connection that died before COMMIT was sent,
-        at most `max_attempts` times and within the deadline. What `work` does besides the database it may do again.
-        Nor is it repeated where `work` has committed something itself.
+        at most `max_attempts` times and within the deadline; while the server takes no writes (25006), up to the
+        deadline. What `work` does besides the database it may do again.
+        Nor is it repeated where `work` has committed something itself, or writes where it has asked for READ ONLY.
         CommitUnknownError where the answer to COMMIT was lost and the server cannot be asked before the deadline.
         """
         deadline, max_attempts = self.deadline(), self.settings.max_attempts
@@ -135,7 +136,7 @@ class Database:
                 return work(connection)
 
         def wait_s(error: SlotwiseError, attempt: int) -> float | None:
-            if lent is not None and lent.has_committed:
+            if lent is not None and lent.is_final(error):
                 return None
             return wait_for_work_s(error, attempt, max_attempts=max_attempts, left_s=deadline.remaining_s())
 

@@ -351,6 +351,20 @@ def test_a_read_only_transaction_is_the_borrowers_own(proxied: Database, proxy: 
     assert proxy.traffic().connections - connections <= 1
 
 
+def test_a_read_only_transaction_of_the_works_own_is_not_waited_for(proxied: Database) -> None:
+    """Row 9: by a statement, too; it would be refused as often as it were run again."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(text("set transaction read only"))
+        connection.execute(text("create table never (n int)"))
+
+    with pytest.raises(ReadOnlyError):
+        proxied.run_transaction(work)
+    assert len(runs) == 1
+
+
 # --- 5 and 6: the server ends a statement or a session ---
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.recovery.effects import goes_back, may_act_late, may_end_transaction, only_reads
+from db.recovery.effects import asks_read_only, goes_back, may_act_late, may_end_transaction, only_reads
 
 
 @pytest.mark.parametrize(
@@ -134,3 +134,36 @@ def test_what_acts_as_late_as_in_commit_is_known(statement: str) -> None:
 def test_what_is_only_called_so_does_not_notify() -> None:
     """In doubt it does, but not for a part of a word."""
     assert not may_act_late("select notified_at from notifications")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set transaction read only",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE",
+        "begin read only",
+        "select 1; start transaction read\n only",
+        "set session characteristics as transaction read only",
+        "set local transaction_read_only = on",
+        "set default_transaction_read_only to on",
+        "select set_config('transaction_read_only', 'on', true)",
+    ],
+)
+def test_who_asks_for_no_writes_is_known(statement: str) -> None:
+    """By the statement's own words, or by the setting's name."""
+    assert asks_read_only(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set transaction read write",
+        "update t set read_only = true",
+        "insert into t values ('read only')",
+        "show transaction_read_only",
+        "select current_setting('transaction_read_only')",
+    ],
+)
+def test_who_does_not_ask_for_no_writes_is_waited_for(statement: str) -> None:
+    """Their refusal is the server's, as after a failover."""
+    assert not asks_read_only(statement)

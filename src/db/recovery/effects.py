@@ -78,3 +78,15 @@ def may_end_transaction(statement: str) -> bool:
 def goes_back(statement: str) -> bool:
     """Say whether the text does no more than to go back to a savepoint, for which the server says ROLLBACK, too."""
     return _GOES_BACK.match(statement) is not None
+
+
+_READ_ONLY = re.compile(
+    r"(?:\A|;)\s*(?:set|begin|start)\b[^;]*\bread\s+only\b|(?:\bset\s[^;]*|\bset_config\s*\(\s*')transaction_read_only\b",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=256)
+def asks_read_only(statement: str) -> bool:
+    """Say whether the text asks for a transaction that refuses writes; in doubt it does not."""
+    return _READ_ONLY.search(statement) is not None

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from db.deadline import Deadline
-from db.errors import CommitUnknownError, DeadlineExceededError
+from db.errors import CommitUnknownError, DeadlineExceededError, ReadOnlyError, SlotwiseError
 from db.protocol.connection import Context
 from db.protocol.opening import Opened
 from db.protocol.riders import IDLE
 from db.protocol.server_errors import ClosedError, DisconnectedError, NotLoggedInError, ServerError, TookTooLongError
-from db.recovery.effects import may_end_transaction, only_reads
+from db.recovery.effects import asks_read_only, may_end_transaction, only_reads
 from db.recovery.repeatable import READ_ONLY_SERVER, Flight, Verdict, verdict
 from db.recovery.resolving import ResolvingConnection
 from db.statements.residue import may_leave
@@ -52,6 +52,8 @@ class LastingConnection(ResolvingConnection):
         """Whether a statement of this borrow may have left something in the session."""
         self.has_committed = False
         """Whether something of this borrow may have been committed: its work must not be run again as a whole."""
+        self.asked_read_only = False
+        """Whether this borrow has asked for no writes, so that their refusal is its own error."""
         self._broke_off = False
         """Whether a transaction was lost, and nobody has rolled it back yet: what comes next is not another one."""
 
@@ -59,7 +61,7 @@ class LastingConnection(ResolvingConnection):
         """Begin a borrow that ends by `deadline`, and whose statements carry `comment`."""
         self.deadline = deadline
         self.comment = comment
-        self.autocommit = self.left_residue = self.has_committed = self._broke_off = False
+        self.autocommit = self.left_residue = self.has_committed = self.asked_read_only = self._broke_off = False
         self.notices.clear()
         self.notifications.clear()
 
@@ -135,13 +137,14 @@ class LastingConnection(ResolvingConnection):
             self.begin_anew()
         self.note(statement, unseen=has_stream)
         self.left_residue |= may_leave(statement)
+        self.asked_read_only |= bool(self.modes.read_only) or asks_read_only(statement)
         return Flight(
             was_idle=was_idle,
             begins=begins,
             ends=may_end_transaction(statement),
             is_harmless=only_reads(statement),
             has_stream=has_stream,
-            asked_read_only=bool(self.modes.read_only),
+            asked_read_only=self.asked_read_only,
         )
 
     def _require_open(self) -> None:
@@ -180,6 +183,10 @@ class LastingConnection(ResolvingConnection):
         self._broke_off = False
 
     # --- the transaction's end ---
+
+    def is_final(self, error: SlotwiseError) -> bool:
+        """Say whether the work must not be run again after `error`: something of it stays, or it has asked for this."""
+        return self.has_committed or (self.asked_read_only and isinstance(error, ReadOnlyError))
 
     def hear_of_end(self, tag: bytes, context: Context) -> None:
         """Take note that a transaction has ended; see `db.recovery.resolving.ResolvingConnection.hear_of_end`."""
