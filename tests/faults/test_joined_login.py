@@ -1,6 +1,7 @@
 """A login that ends in the first statement's flight: as good as any other, also where the server refuses it there."""
 
 import io
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -114,6 +115,30 @@ def test_a_borrow_without_a_statement_ends_the_login_itself(known: Database, pos
     kept = known.settings.pool_size
     assert len(backends(postgres, "application_name = 'proxied' and state = 'idle'")) == kept
     assert ask(known) == 1
+
+
+def test_a_borrow_without_a_statement_that_takes_too_long_closes_quietly(
+    make_database: Callable[..., Database], postgres: PostgresServer, pool_size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The login has as long as any other; nobody has asked for anything, and nobody is alarmed."""
+    database = make_database(postgres.url(), pool_size=pool_size, connect_timeout_s=0.3)
+    ask(database)
+    database.close()
+    with database.transaction():
+        time.sleep(0.4)
+    assert not caplog.records
+    assert ask(database) == 1
+
+
+def test_a_borrow_without_a_statement_that_is_refused_closes_quietly(
+    ordinary: tuple[Database, Facts], fault_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a server that is full, as when there is no borrow at all."""
+    database, _ = ordinary
+    with filled(fault_server, Full.ROLE), database.transaction():
+        pass
+    assert not caplog.records
+    assert ask(database) == 1
 
 
 def test_a_statement_in_it_is_held_to_the_deadline(known: Database) -> None:
