@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
+from db.protocol.server_errors import DisconnectedError, NotLoggedInError
 from db.recovery.lasting import LastingConnection as Session
 
 
@@ -40,8 +41,12 @@ def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) 
 
 
 def _roll_back(connection: Session, _entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
+    """End the transaction, and a login that no statement has ended; close where that is too late, or refused."""
     connection.rollback()
-    connection.finish_login()
+    try:
+        connection.finish_login()
+    except (DisconnectedError, NotLoggedInError):
+        connection.close()
 
 
 def _end(connection: Session | None, entry: ConnectionPoolEntry) -> None:

@@ -16,7 +16,7 @@ from db.credentials.identity import Credentials
 from db.deadline import Deadline
 from db.engine import build_engine
 from db.errors import ConnectionLostError, SaturatedError, SlotwiseError
-from db.failures import borrowing, kind_of, translated
+from db.failures import borrowing, kind_of, repeating_a_loss, translated
 from db.fleet.member import Member
 from db.observation import Observer, PoolState, Repeat, Silence, SlowStatement
 from db.protocol.server_errors import NotLoggedInError
@@ -72,8 +72,11 @@ class Database:
         return engine
 
     def _open_lasting(self) -> WatchedConnection:
-        """Open a connection that finds another session by itself: its login may be refused in its first flight."""
-        connection = self._open(joins=self._member.expects_room())
+        """Open a connection that finds another session by itself: its login may be refused in its first flight.
+
+        Not where lost sessions are to be ended first: that flight is theirs, and not the borrower's.
+        """
+        connection = self._open(joins=self._member.expects_room() and self._abandoned.statement() is None)
         connection.reopen, connection.repeating = self._open, self._repeats
         connection.slow_ms, connection.tell_slow = self.settings.slow_statement_ms, self.observer.slow
         return connection
@@ -118,8 +121,9 @@ class Database:
         """Return what `work(connection)` returns, committed; run it again where nothing can have been committed.
 
         That is after a serialization failure, a deadlock, a failover, or a connection that died before COMMIT was sent,
-        at most `max_attempts` times and within the deadline. What `work` does besides the database it may do again.
-        Nor is it repeated where `work` has committed something itself.
+        at most `max_attempts` times and within the deadline; while the server takes no writes (25006), up to the
+        deadline. What `work` does besides the database it may do again.
+        Nor is it repeated where `work` has committed something itself, or writes where it has asked for READ ONLY.
         CommitUnknownError where the answer to COMMIT was lost and the server cannot be asked before the deadline.
         """
         deadline, max_attempts = self.deadline(), self.settings.max_attempts
@@ -132,7 +136,7 @@ class Database:
                 return work(connection)
 
         def wait_s(error: SlotwiseError, attempt: int) -> float | None:
-            if lent is not None and lent.has_committed:
+            if lent is not None and lent.is_final(error):
                 return None
             return wait_for_work_s(error, attempt, max_attempts=max_attempts, left_s=deadline.remaining_s())
 
@@ -151,18 +155,23 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator["Session"]:
-        """Lend an ORM session in a transaction; the ORM is imported here and only here."""
+        """Lend an ORM session in a transaction; the ORM is imported here and only here.
+
+        PendingRollbackError where a flush had failed, which has rolled everything back, and that was not dealt with.
+        """
         from sqlalchemy.orm import Session  # noqa: PLC0415 - the ORM costs an import that few handlers need
 
         with self.transaction() as connection, Session(connection) as session:
             yield session
             session.flush()
+            if not session.is_active:
+                session.connection()  # which raises what the ORM raises wherever such a session is used
 
     @contextmanager
     def _borrow(self) -> Iterator[Connection]:
         trip = self._borrows.begin()
         try:
-            with borrowing(), self.engine.connect() as connection:
+            with borrowing(), self.engine.connect() as connection, repeating_a_loss(connection):
                 trip.had(connection)
                 yield connection
         except BaseException as error:

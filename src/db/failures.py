@@ -5,13 +5,17 @@ from contextlib import contextmanager
 from ssl import SSLCertVerificationError
 
 from pg8000 import dbapi
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
 from db.masking import without_frames_of
 from db.protocol.connection import is_broken, sqlstate_of
-from db.protocol.server_errors import ClosedError, DisconnectedError
+from db.protocol.server_errors import DisconnectedError
+
+PROTOCOL_VIOLATION = "08P01"
+"""Of a statement, and not of the connection's end, it says that there are more values than placeholders, or fewer."""
 
 
 def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> SlotwiseError | None:
@@ -19,10 +23,9 @@ def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> Slo
     if isinstance(error, PoolTimeoutError):
         return NestedBorrowError("all connections of this environment are borrowed: end one borrow before the next")
     origin = _origin(error)
-    if found := error_for(sqlstate_of(origin)):
-        return found(f"{found.__doc__} SQLSTATE {sqlstate_of(origin)}")
-    # A handler that goes on after it has lost the connection is told the same again, by one of the last two.
-    is_lost = is_broken(origin) or isinstance(origin, ClosedError | PendingRollbackError)
+    said, is_lost = sqlstate_of(origin), is_broken(origin)
+    if (found := error_for(said)) and (is_lost or said != PROTOCOL_VIOLATION):
+        return found(f"{found.__doc__} SQLSTATE {said}")
     return when_broken(when_broken.__doc__) if is_lost else None
 
 
@@ -59,6 +62,20 @@ def borrowing() -> Iterator[None]:
         without_frames_of(error, "sqlalchemy", (SQLAlchemyError, dbapi.Error))  # they hold the statement's values
         if found := translated(error, when_broken=ConnectionLostError):
             raise found from error
+        raise
+
+
+@contextmanager
+def repeating_a_loss(connection: Connection) -> Iterator[None]:
+    """Tell a handler that goes on after it has lost `connection` the same again: ConnectionLostError.
+
+    SQLAlchemy refuses to go on in the same words where a flush has failed, which is the handler's own business.
+    """
+    try:
+        yield
+    except PendingRollbackError as error:
+        if connection.invalidated:
+            raise ConnectionLostError(ConnectionLostError.__doc__) from error
         raise
 
 

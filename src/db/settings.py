@@ -133,7 +133,7 @@ class DatabaseSettings:
     """Seconds that a server may give no sign of life when it is asked; a half-open connection is given up then. After
     that sign its host is watched by TCP keepalive, and given up after twice as long, 4 s at least."""
     max_attempts: int = _setting("DB_MAX_ATTEMPTS", 5, number(int, 1, 100))
-    """How often run_transaction runs its work at most."""
+    """How often run_transaction runs its work at most; while the server takes no writes, as often as time allows."""
     at_init: AtInit = _setting("DB_AT_INIT", AtInit.SECRET, choice(AtInit))
     """What is done ahead of the first invocation: `secret` fetches it, `connection` connects too, `nothing` waits."""
     graceful_shutdown: bool = _setting("DB_GRACEFUL_SHUTDOWN", default=True, read=switch)

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from io import BytesIO
 from threading import Thread
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError
+from db import CommitUnknownError, ConnectionLostError, Database, DeadlineExceededError, UnreachableError
+from db.recovery.lasting import LastingConnection
 from local.postgres import PostgresServer
 from tests.canary import VALUE
 from tests.faults.proxy import Action, Direction, Fault, Proxy
@@ -224,6 +226,18 @@ def test_only_an_unreachable_server_leaves_a_commit_in_doubt(
     assert run(postgres, "select pg_xact_status(%(xid)s::text::xid8)", xid=str(caught.value.xid)) == [("committed",)]
 
 
+def test_a_late_write_in_autocommit_is_in_doubt_also_where_no_time_is_kept_back(
+    make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: the server has it, and cannot even be asked to stop; nobody is told that it was only too late."""
+    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    database = make_database(url, reserve_s=0.0, silence_s=30)
+    with pytest.raises(CommitUnknownError), database.invocation(1000), database.autocommit() as connection:
+        proxy.inject(Fault(Action.SWALLOW))
+        connection.execute(INSERT)
+    wait_until(lambda: applied(postgres) == 1)
+
+
 def test_the_id_costs_no_flight(proxied: Database, proxy: Proxy) -> None:
     """Row 21: three statements and a COMMIT are four flights, with the id known before the last."""
     with proxied.transaction() as connection:
@@ -261,6 +275,36 @@ def test_what_only_notifies_is_resolved_too(
             connection.execute(text(notify))
             proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
         assert [told.payload for told in listener.notifies(timeout=2, stop_after=1)] == ["x"]
+
+
+LOSING = (
+    "create or replace function lose() returns int language sql as 'insert into lost_commits values (1) returning n'"
+)
+HELD = "declare held cursor with hold for select lose()"
+
+
+@pytest.mark.parametrize(("direction", "expected"), [(Direction.TO_CLIENT, 1), (Direction.TO_SERVER, 0)])
+def test_what_a_held_cursor_writes_is_resolved_too(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, direction: Direction, expected: int
+) -> None:
+    """Row 21: its query is run in COMMIT, before which the transaction has written nothing."""
+    run(postgres, LOSING)
+    with nullcontext() if expected else pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.exec_driver_sql(HELD)
+        proxy.inject(Fault(Action.RESET, direction, once_sent=COMMIT if expected else b""))
+    assert applied(postgres) == expected
+
+
+def test_a_held_cursor_in_autocommit_is_never_opened_twice(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: its query may write, and is run at once."""
+    run(postgres, LOSING)
+    with pytest.raises(CommitUnknownError), proxied.autocommit() as connection:
+        connection.execute(text("select 1"))
+        proxy.inject(Fault(Action.RESET, once_sent=b"with hold"))
+        connection.exec_driver_sql(HELD)
+    assert applied(postgres) == 1
 
 
 @pytest.mark.parametrize("statement", ["insert into lost_commits (n) values (1); commit", "commit"])
@@ -307,6 +351,70 @@ def test_work_that_has_committed_is_not_run_again(
     assert (len(runs), applied(postgres)) == (1, 1)
 
 
+PROCEDURE = """
+create or replace procedure lose(run int) language plpgsql as $$ begin
+    if run = 0 then raise exception using errcode = '25006'; end if;
+    insert into lost_commits (n) values (run);
+end $$
+"""
+
+
+def test_work_that_has_called_a_procedure_is_not_run_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: a cursor calls it outside of a transaction, so that what it has done stays."""
+    run(postgres, PROCEDURE)
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.connection.cursor().callproc("lose", [len(runs)])
+        connection.execute(INSERT)
+        proxy.end()
+        connection.execute(INSERT)
+
+    with pytest.raises(ConnectionLostError):
+        proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (1, 1)
+
+
+def test_work_whose_procedure_met_a_standby_is_run_again(proxied: Database, postgres: PostgresServer) -> None:
+    """Row 9: nothing was executed there, and no other server was to be had just then."""
+    run(postgres, PROCEDURE)
+    runs: list[int] = []
+
+    def unreachable() -> NoReturn:
+        raise UnreachableError
+
+    def work(connection: Connection) -> None:
+        session = connection.connection.dbapi_connection
+        assert isinstance(session, LastingConnection)
+        if not runs:
+            session.reopen = unreachable
+        runs.append(1)
+        connection.connection.cursor().callproc("lose", [len(runs) - 1])
+
+    proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (2, 1)
+
+
+def test_cleaning_up_behind_work_does_not_keep_it_from_being_run_again(
+    proxied: Database, postgres: PostgresServer
+) -> None:
+    """What was left in the session is discarded outside of a transaction; nothing is committed by that."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(text("set work_mem = '1MB'"))
+        connection.execute(INSERT)
+        if len(runs) == 1:
+            connection.exec_driver_sql("do $$ begin raise exception using errcode = '40001'; end $$")
+
+    proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (2, 1)
+
+
 def test_a_transaction_behind_another_has_an_id_of_its_own(
     proxied: Database, postgres: PostgresServer, proxy: Proxy
 ) -> None:
@@ -317,6 +425,58 @@ def test_a_transaction_behind_another_has_an_id_of_its_own(
         connection.execute(INSERT)
         proxy.inject(Fault(Action.RESET, Direction.TO_SERVER))
     assert applied(postgres) == 1
+
+
+IN_DOUBT = [r"select case when 'a1' ~ '\d' then 1 end", "select /* a /* nested */ one */ case when true then 1 end"]
+
+
+@pytest.mark.parametrize("statement", IN_DOUBT)
+@pytest.mark.parametrize(("direction", "runs"), [(Direction.TO_CLIENT, 1), (Direction.TO_SERVER, 2)])
+def test_a_text_that_only_looks_as_if_it_commits_does_not_hide_what_became_of_a_commit(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, statement: str, direction: Direction, runs: int
+) -> None:
+    """Row 21: the server does not say that a transaction has ended, so that it is still the one with the known id."""
+    flights = []
+
+    def work(connection: Connection) -> None:
+        before = proxy.traffic()
+        connection.execute(INSERT)
+        connection.exec_driver_sql(statement)
+        flights.append((proxy.traffic() - before).flights)
+        if len(flights) == 1:
+            proxy.inject(Fault(Action.RESET, direction, once_sent=COMMIT if runs == 1 else b""))
+
+    proxied.run_transaction(work)
+    assert (flights, applied(postgres)) == ([2] * runs, 1)
+
+
+@pytest.mark.parametrize(
+    "chain", ["rollback and chain", "rollback; begin", "savepoint a; rollback to a; commit and chain"]
+)
+def test_a_transaction_behind_one_that_was_rolled_back_has_an_id_of_its_own(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, chain: str
+) -> None:
+    """Row 21: what was rolled back is not taken for the transaction that was committed: no work is run twice."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        connection.execute(INSERT)
+        connection.exec_driver_sql(chain)
+        connection.execute(INSERT)
+        runs.append(1)
+        if len(runs) == 1:
+            proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+
+    proxied.run_transaction(work)
+    assert (len(runs), applied(postgres)) == (1, 2 if "commit" in chain else 1)
+
+
+def test_what_notifies_behind_a_commit_of_the_handlers_own_is_resolved_too(proxied: Database, proxy: Proxy) -> None:
+    """Row 21: in one text, in which no rider can stand between the two."""
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        proxy.inject(Fault(Action.RESET, Direction.TO_SERVER, once_sent=b"pg_current_xact_id()"))
+        connection.exec_driver_sql("commit and chain; notify news, 'x'")
 
 
 @pytest.mark.parametrize(("direction", "expected"), [(Direction.TO_CLIENT, 2), (Direction.TO_SERVER, 0)])

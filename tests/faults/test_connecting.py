@@ -274,6 +274,21 @@ def test_a_server_that_takes_no_writes_is_left(
     assert run(fault_server, "select count(*) from written") == [(1,)]
 
 
+def test_a_transaction_that_is_begun_again_goes_on(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int
+) -> None:
+    """Row 9: its first statement met a session that takes no writes, and was sent again; the next one is as good."""
+    database = make_database(ordinary_url(fault_server), pool_size=pool_size)
+    run(fault_server, f"create table if not exists twice (n int); truncate twice; grant all on twice to {ORDINARY}")
+    run(fault_server, f"alter role {ORDINARY} set default_transaction_read_only = on")
+    with database.transaction() as connection:
+        connection.connection.rollback()  # there is a session by now
+        run(fault_server, f"alter role {ORDINARY} reset default_transaction_read_only")
+        connection.execute(text("insert into twice values (1)"))
+        connection.execute(text("insert into twice values (2)"))
+    assert run(fault_server, "select count(*) from twice") == [(2,)]
+
+
 def test_a_promoted_standby_is_found_by_name(
     make_database: Callable[..., Database],
     fault_server: PostgresServer,
@@ -336,6 +351,8 @@ def test_a_standby_is_refused_before_any_work(
             ask(database)
         reader = make_database(standby.url(), target_session_attrs=TargetSession.ANY)
         assert ask(reader) == 1
+        with reader.transaction() as connection:  # which asks for an id, as a cursor that is held may write in COMMIT
+            connection.execute(text("declare held cursor with hold for select 1"))
         with pytest.raises(ReadOnlyError), reader.transaction() as connection:
             connection.execute(text("create table never (n int)"))
         database.close()
@@ -348,6 +365,20 @@ def test_a_read_only_transaction_is_the_borrowers_own(proxied: Database, proxy: 
     with pytest.raises(ReadOnlyError), proxied.autocommit() as connection:
         connection.execution_options(postgresql_readonly=True).execute(text("create table never (n int)"))
     assert proxy.traffic().connections - connections <= 1
+
+
+def test_a_read_only_transaction_of_the_works_own_is_not_waited_for(proxied: Database) -> None:
+    """Row 9: by a statement, too; it would be refused as often as it were run again."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(text("set transaction read only"))
+        connection.execute(text("create table never (n int)"))
+
+    with pytest.raises(ReadOnlyError):
+        proxied.run_transaction(work)
+    assert len(runs) == 1
 
 
 # --- 5 and 6: the server ends a statement or a session ---

@@ -1,7 +1,9 @@
 """A login that ends in the first statement's flight: as good as any other, also where the server refuses it there."""
 
 import io
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -22,7 +24,7 @@ from db import (
 from db.observation import Borrow, Repeat, Silence, SlowStatement
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Direction, Fault, Proxy
-from tests.faults.server import ORDINARY, Full, backends, filled, ordinary_url, run, standby_of
+from tests.faults.server import ORDINARY, Full, admin, backends, filled, ordinary_url, run, standby_of, wait_until
 
 PASSWORD_CHANGED = "alter role {} password '{}'"
 
@@ -115,6 +117,30 @@ def test_a_borrow_without_a_statement_ends_the_login_itself(known: Database, pos
     assert ask(known) == 1
 
 
+def test_a_borrow_without_a_statement_that_takes_too_long_closes_quietly(
+    make_database: Callable[..., Database], postgres: PostgresServer, pool_size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The login has as long as any other; nobody has asked for anything, and nobody is alarmed."""
+    database = make_database(postgres.url(), pool_size=pool_size, connect_timeout_s=0.3)
+    ask(database)
+    database.close()
+    with database.transaction():
+        time.sleep(0.4)
+    assert not caplog.records
+    assert ask(database) == 1
+
+
+def test_a_borrow_without_a_statement_that_is_refused_closes_quietly(
+    ordinary: tuple[Database, Facts], fault_server: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a server that is full, as when there is no borrow at all."""
+    database, _ = ordinary
+    with filled(fault_server, Full.ROLE), database.transaction():
+        pass
+    assert not caplog.records
+    assert ask(database) == 1
+
+
 def test_a_statement_in_it_is_held_to_the_deadline(known: Database) -> None:
     """By the server, which has had the limit since the StartupMessage."""
     with pytest.raises(DeadlineExceededError), known.invocation(1_200), known.transaction() as connection:
@@ -141,6 +167,27 @@ def test_a_server_that_stays_full_is_saturated(ordinary: tuple[Database, Facts],
     database, _ = ordinary
     with filled(fault_server, Full.ROLE), pytest.raises(SaturatedError):
         ask(database)
+
+
+def test_a_lost_session_is_ended_also_where_the_server_was_full_at_first(
+    ordinary: tuple[Database, Facts], fault_server: PostgresServer
+) -> None:
+    """It may hold locks: it is not forgotten with a login that is refused, in whatever way that is tried."""
+    database, facts = ordinary
+    with admin(fault_server, ORDINARY) as lost:
+        database._abandoned.note(database._abandoned.clock(), lost.info.backend_pid)
+        with filled(fault_server, Full.ROLE), pytest.raises(SaturatedError):
+            ask(database)
+        ordinary_url(fault_server, connection_limit=-1)
+        wait_until(lambda: _is_served(database))
+        assert lost.info.backend_pid not in backends(fault_server)
+    assert facts.others == []
+
+
+def _is_served(database: Database) -> bool:
+    with suppress(SaturatedError):
+        return ask(database) == 1
+    return False
 
 
 @pytest.mark.parametrize("mode", ["transaction", "autocommit"])

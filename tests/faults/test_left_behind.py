@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from db import Borrow, CommitUnknownError, Database, DatabaseSettings, LeakedBorrow, NestedBorrowError, Repeat, Tls
 from db.observation import Silence
+from db.protocol.connection import Connection as Session
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Fault, Proxy
 from tests.faults.server import backends, wait_until
@@ -223,6 +224,14 @@ RESIDUES = {
         "select pg_advisory_lock(4711)",
         "select count(*) > 0 from pg_locks where locktype = 'advisory' and objid = 4711",
     ),
+    "table in pg_temp": (
+        "create table pg_temp.mine (n int)",
+        "select count(*) > 0 from pg_class where relname = 'mine'",
+    ),
+    "update of settings": (
+        "update pg_settings set setting = '2' where name = 'extra_float_digits'",
+        "select current_setting('extra_float_digits') = '2'",
+    ),
     "listen": ("listen news", "select count(*) > 0 from pg_listening_channels()"),
     "cursor": ("declare c cursor with hold for select 1", "select count(*) > 0 from pg_cursors"),
     "prepared": ("prepare p as select 1", "select count(*) > 0 from pg_prepared_statements"),
@@ -240,6 +249,24 @@ def test_the_next_borrower_meets_nothing_of_the_last(
         assert connection.scalar(text(is_there)) or mode == "transaction"  # LISTEN takes effect at COMMIT
     with noticed.within(database.settings.silence_s, 20), database.transaction() as connection:
         assert not connection.scalar(text(is_there))
+
+
+def test_the_next_borrower_is_not_told_what_the_last_one_was(database: Database) -> None:
+    """Row 20: a notice may quote what the last one worked with, and a notification was his."""
+    with database.autocommit() as connection:
+        session = _session(connection)
+        connection.exec_driver_sql("listen news; do $$ begin raise notice 'yours'; end $$")
+        connection.exec_driver_sql("notify news, 'yours'")
+        assert (len(session.notices), len(session.notifications)) == (1, 1)
+    with database.transaction() as connection:
+        session = _session(connection)
+        assert (len(session.notices), len(session.notifications)) == (0, 0)
+
+
+def _session(connection: Connection) -> Session:
+    session = connection.connection.dbapi_connection
+    assert isinstance(session, Session)
+    return session
 
 
 @pytest.mark.parametrize("silence_s", [2.0])

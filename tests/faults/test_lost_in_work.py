@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pg8000 import dbapi
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from db import (
     CommitUnknownError,
@@ -27,13 +28,24 @@ from tests.faults.server import backends, crash_backend, run, terminate, wait_un
 from tests.faults.stream import ENDINGS
 from tests.noticing import Noticed
 
+
+class Base(DeclarativeBase):
+    pass
+
+
+class LostInWork(Base):
+    __tablename__ = "lost_in_work"
+    n: Mapped[int | None]
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
 INSERT = text("insert into lost_in_work (n) values (1)")
 
 
 @pytest.fixture(autouse=True)
 def table(postgres: PostgresServer) -> None:
     run(postgres, "drop table if exists lost_in_work")
-    run(postgres, "create table lost_in_work (n int)")
+    run(postgres, "create table lost_in_work (n int not null, id serial primary key)")
 
 
 def applied(postgres: PostgresServer) -> int:
@@ -112,6 +124,51 @@ def test_a_handler_that_goes_on_without_its_connection_is_told_again(
         with pytest.raises(DBAPIError):
             connection.execute(INSERT)
     assert applied(postgres) == 0
+
+
+def test_a_handler_that_goes_on_with_its_session_is_told_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 11: the same through the ORM, where it is a flush that is lost."""
+    with pytest.raises(ConnectionLostError), proxied.session() as session:
+        session.add(LostInWork(n=1))
+        session.flush()
+        proxy.end()
+        session.add(LostInWork(n=2))
+        with pytest.raises(DBAPIError):
+            session.flush()
+        session.execute(text("select 1"))
+    assert applied(postgres) == 0
+
+
+def _goes_on_after_a_flush_that_failed(connection: Connection) -> None:
+    with Session(connection) as session:
+        session.add(LostInWork(n=None))
+        with suppress(IntegrityError):
+            session.flush()
+        session.execute(text("select 1"))
+
+
+BUGS: dict[type[Exception], Callable[[Connection], object]] = {
+    OperationalError: lambda connection: connection.exec_driver_sql("select %s::int", (1, 2)),
+    InterfaceError: lambda connection: connection.exec_driver_sql("copy lost_in_work (n) from stdin"),
+    PendingRollbackError: _goes_on_after_a_flush_that_failed,
+}
+
+
+@pytest.mark.parametrize("expected", BUGS)
+def test_a_bug_is_not_taken_for_a_loss(proxied: Database, expected: type[Exception]) -> None:
+    """A wrong number of values, COPY without its data, a flush that failed: told as they are, and not run again."""
+    runs = []
+
+    def work(connection: Connection) -> None:
+        runs.append(1)
+        BUGS[expected](connection)
+
+    with pytest.raises(expected):
+        proxied.run_transaction(work)
+    insert(proxied)
+    assert len(runs) == 1
 
 
 CUTS = [

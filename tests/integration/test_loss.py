@@ -100,10 +100,13 @@ def test_nothing_is_sent_when_the_time_is_up(connection: Connection, proxy: Prox
     assert (proxy.traffic() - before).flights == 1
 
 
-def test_a_peer_that_falls_silent_is_given_up_at_the_deadline(connection: Connection, proxy: Proxy) -> None:
-    """Half-open: no answer, no cancel, no hanging."""
+@pytest.mark.parametrize("reserve_s", [0.4, 0.0])
+def test_a_peer_that_falls_silent_is_given_up_at_the_deadline(
+    connection: Connection, proxy: Proxy, reserve_s: float
+) -> None:
+    """Half-open: no answer, no cancel, no hanging; also where no time is kept back in which to cancel."""
     connection.deadline = Deadline.after(0.5)
-    connection._reserve_s = 0.4
+    connection._reserve_s = reserve_s
     proxy.end(Action.SWALLOW)
     proxy.faults = lambda _number: [Fault(Action.SWALLOW, Direction.TO_SERVER)]
     began = time.monotonic()

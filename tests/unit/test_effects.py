@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.recovery.effects import may_end_transaction, may_notify, only_reads
+from db.recovery.effects import asks_read_only, goes_back, may_act_late, may_end_transaction, only_reads
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,9 @@ from db.recovery.effects import may_end_transaction, may_notify, only_reads
         "show server_version",
         "set work_mem = '1MB'",
         "reset all",
+        "DISCARD ALL",
+        "declare c cursor for select my_function()",
+        "rollback to savepoint a",
         "listen news",
         "select set_config('app.user', 'x', false)",
         "select pg_advisory_lock(1)",
@@ -47,6 +50,9 @@ def test_what_changes_its_session_at_most_only_reads(statement: str) -> None:
         "select écrire(1)",
         "set work_mem = '1MB'; delete from t",
         "call p()",
+        "declare c cursor with hold for select my_function()",
+        "declare c scroll cursor\nwith hold for select 1",
+        "rollback prepared 'x'",
         "",
     ],
 )
@@ -97,12 +103,67 @@ def test_what_cannot_commit_is_repeated_where_the_rest_allows_it(statement: str)
     assert not may_end_transaction(statement)
 
 
-@pytest.mark.parametrize("statement", ["notify news", "NOTIFY news, 'x'", "select pg_notify('news', 'x')"])
-def test_what_notifies_is_known(statement: str) -> None:
-    """It is heard at COMMIT."""
-    assert may_notify(statement)
+@pytest.mark.parametrize("statement", ["rollback to a", " ROLLBACK WORK TO SAVEPOINT a ;", "rollback transaction to a"])
+def test_who_only_goes_back_to_a_savepoint_stays_in_his_transaction(statement: str) -> None:
+    """As SQLAlchemy says it, too."""
+    assert goes_back(statement)
+
+
+@pytest.mark.parametrize(
+    "statement", ["rollback", "rollback and chain", "rollback to a; commit", "rollback; rollback to a"]
+)
+def test_in_doubt_a_rollback_ends_the_transaction(statement: str) -> None:
+    """Alone, or with something else in the text."""
+    assert not goes_back(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "notify news",
+        "NOTIFY news, 'x'",
+        "select pg_notify('news', 'x')",
+        "DECLARE c CURSOR\nWITH HOLD FOR SELECT my_function()",
+    ],
+)
+def test_what_acts_as_late_as_in_commit_is_known(statement: str) -> None:
+    """A notification is sent there, and a cursor that shall be held runs its query."""
+    assert may_act_late(statement)
 
 
 def test_what_is_only_called_so_does_not_notify() -> None:
     """In doubt it does, but not for a part of a word."""
-    assert not may_notify("select notified_at from notifications")
+    assert not may_act_late("select notified_at from notifications")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set transaction read only",
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE",
+        "begin read only",
+        "select 1; start transaction read\n only",
+        "set session characteristics as transaction read only",
+        "set local transaction_read_only = on",
+        "set default_transaction_read_only to on",
+        "select set_config('transaction_read_only', 'on', true)",
+    ],
+)
+def test_who_asks_for_no_writes_is_known(statement: str) -> None:
+    """By the statement's own words, or by the setting's name."""
+    assert asks_read_only(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set transaction read write",
+        "update t set read_only = true",
+        "insert into t values ('read only')",
+        "show transaction_read_only",
+        "select current_setting('transaction_read_only')",
+    ],
+)
+def test_who_does_not_ask_for_no_writes_is_waited_for(statement: str) -> None:
+    """Their refusal is the server's, as after a failover."""
+    assert not asks_read_only(statement)

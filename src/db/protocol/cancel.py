@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELI
 import socket
 
 from db.deadline import Deadline
+from db.errors import DeadlineExceededError
 from db.patience import timeout_s
 from db.protocol import wire
 from db.protocol.dial import Address, redial
@@ -22,5 +23,5 @@ def cancel(peer: socket.socket, address: Address, key: bytes, deadline: Deadline
             sock.settimeout(timeout_s(deadline))
             sock.sendall(wire.cancel_request(key))
             return sock.recv(1) == b""
-    except (DisconnectedError, OSError):
+    except (DeadlineExceededError, DisconnectedError, OSError):
         return False

@@ -18,7 +18,13 @@ from db.protocol import wire
 from db.protocol.login import error_fields
 from db.protocol.readers import readers, row_reader
 from db.protocol.riders import FAILED, IDLE
-from db.protocol.server_errors import ClosedError, DisconnectedError, InFailedTransactionError, error_from
+from db.protocol.server_errors import (
+    ClosedError,
+    DisconnectedError,
+    InFailedTransactionError,
+    NoStreamError,
+    error_from,
+)
 from db.protocol.transport import Transport
 
 HANDLERS = {
@@ -46,6 +52,8 @@ HANDLERS = {
 """pg8000's handler of each message."""
 
 ROLLBACK = b"ROLLBACK"
+ENDINGS = (b"COMMIT", ROLLBACK, b"PREPARE TRANSACTION")
+"""How the tag of a command begins that ends a transaction, or goes back to a savepoint."""
 COMMIT_REFUSED = "COMMIT of a failed transaction: the server rolled back"
 READY, DATA_ROW = b"Z"[0], b"D"[0]
 DONE_SILENTLY = frozenset(b"12n")
@@ -112,7 +120,7 @@ class Replies(StockConnection):
                     self._read_rows(body, context)
                 else:
                     handlers[code](body, context)
-            except DisconnectedError:
+            except (DisconnectedError, NoStreamError):
                 raise
             except Exception as error:  # noqa: BLE001 - kept, and raised when the flight has been read
                 context.error = context.error or error
@@ -146,19 +154,21 @@ class Replies(StockConnection):
         self._end_stream()
 
     def handle_COMMAND_COMPLETE(self, data: bytes, context: Context) -> None:  # noqa: N802 - pg8000's name
-        """Add the row count; end a COPY's flight, which could not be ended before the server said what it wants.
-
-        A COMMIT that the server answers with ROLLBACK is an error.
-        """
-        if data.startswith(ROLLBACK):
-            context.rolled_back = True
-            if self._transaction_status == FAILED and not _is_rollback(context.statement):
-                context.error = context.error or InFailedTransactionError(COMMIT_REFUSED)
+        """Add the row count; end a COPY's flight, which could not be ended before the server said what it wants."""
+        if data.startswith(ENDINGS):
+            self.hear_of_end(data, context)
         count = data[data.rfind(b" ") + 1 : -1]
         if count.isdigit():
             context.row_count = max(context.row_count, 0) + int(count)
         if context.stream is not None:
             self._end_stream()
+
+    def hear_of_end(self, tag: bytes, context: Context) -> None:
+        """Take note that a text has ended a transaction; a COMMIT that the server answers with ROLLBACK is an error."""
+        if tag.startswith(ROLLBACK):
+            context.rolled_back = True
+            if self._transaction_status == FAILED and not _is_rollback(context.statement):
+                context.error = context.error or InFailedTransactionError(COMMIT_REFUSED)
 
     def handle_EMPTY_QUERY_RESPONSE(self, _data: bytes, context: Context) -> None:  # noqa: N802 - pg8000's name
         """End a COPY's flight, also where nothing was asked for."""
@@ -174,7 +184,7 @@ class Replies(StockConnection):
     def handle_COPY_IN_RESPONSE(self, data: bytes, context: Context) -> None:  # noqa: N802 - pg8000's name
         """Send the stream; where it fails, tell the server to give up."""
         if context.stream is None:
-            raise DisconnectedError("COPY FROM STDIN without a stream: pass one, cursor.execute(..., stream=...)")
+            raise NoStreamError("COPY FROM STDIN without a stream: pass one, cursor.execute(..., stream=...)")
         self._owes_sync = False
         try:
             super().handle_COPY_IN_RESPONSE(data, context)

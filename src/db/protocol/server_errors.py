@@ -98,6 +98,12 @@ class TookTooLongError(DisconnectedError):
     """The deadline passed and the server could not be stopped in time; the connection is given up."""
 
 
+class NoStreamError(dbapi.InterfaceError):
+    """COPY FROM STDIN was asked for without a stream; as the server waits for the data, the connection is given up."""
+
+    sqlstate = None
+
+
 class InFailedTransactionError(dbapi.InterfaceError):
     """COMMIT was asked for in a failed transaction, and the server rolled back."""
 

@@ -22,7 +22,9 @@ _WITHOUT_EFFECT = frozenset(
 )
 """What may stand before a parenthesis in a statement that changes at most its session: keywords, types, functions."""
 _OF_THE_SESSION = re.compile(
-    r"(?:set|reset|listen|unlisten|lock|savepoint|release|rollback|close|declare)\b[^;]*\Z", re.IGNORECASE
+    r"(?:set|reset|discard|listen|unlisten|lock|savepoint|release|close"
+    r"|rollback(?![^;]*\bprepared\b)|declare(?![^;]*\bhold\b))\b[^;]*\Z",
+    re.IGNORECASE,
 )
 """Nor does any of them take a snapshot by itself: PostgreSQL takes the transaction's with its first query, and forbids
 SET TRANSACTION behind that. A rider would be such a query."""
@@ -33,7 +35,7 @@ def only_reads(statement: str) -> bool:
     """Say whether the statement changes nothing in the database: in its session at most.
 
     That is a SELECT that locks no row and calls no function that might write, and SET, LOCK, SAVEPOINT and the like.
-    What a cursor's query does it does where it is fetched from.
+    What a cursor's query does it does where it is fetched from; one WITH HOLD is run to its end by COMMIT.
     """
     text = statement.strip()
     if _OF_THE_SESSION.match(text):
@@ -43,13 +45,13 @@ def only_reads(statement: str) -> bool:
     return all(name.lower() in _WITHOUT_EFFECT for name in _CALLED.findall(text))
 
 
-_NOTIFIES = re.compile(r"\b(?:pg_)?notify\b", re.IGNORECASE)
+_ACTS_LATE = re.compile(r"\b(?:pg_)?notify\b|\bdeclare\b.*\bhold\b", re.IGNORECASE | re.DOTALL)
 
 
 @lru_cache(maxsize=256)
-def may_notify(statement: str) -> bool:
-    """Say whether others may be told something at COMMIT, for which a transaction is given no id before."""
-    return _NOTIFIES.search(statement) is not None
+def may_act_late(statement: str) -> bool:
+    """Say whether COMMIT may tell others something, or run a cursor's query: it has had no id until then."""
+    return _ACTS_LATE.search(statement) is not None
 
 
 _NOT_CODE = re.compile(r"'[^']*'|\"[^\"]*\"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -60,6 +62,7 @@ _ENDS = re.compile(
     re.IGNORECASE,
 )
 """What is behind a ROLLBACK in the same text is committed at the text's end."""
+_GOES_BACK = re.compile(r"\s*rollback\s+(?:work\s+|transaction\s+)?to\b[^;]*;?\s*\Z", re.IGNORECASE)
 _MIGHT_END = re.compile(r"\b(?:commit|end|prepare|abort|rollback)\b", re.IGNORECASE)
 
 
@@ -69,3 +72,21 @@ def may_end_transaction(statement: str) -> bool:
     code = _NOT_CODE.sub(" ", statement)
     is_in_doubt = "\\" in statement or "*/" in code
     return (_MIGHT_END.search(statement) if is_in_doubt else _ENDS.search(code)) is not None
+
+
+@lru_cache(maxsize=256)
+def goes_back(statement: str) -> bool:
+    """Say whether the text does no more than to go back to a savepoint, for which the server says ROLLBACK, too."""
+    return _GOES_BACK.match(statement) is not None
+
+
+_READ_ONLY = re.compile(
+    r"(?:\A|;)\s*(?:set|begin|start)\b[^;]*\bread\s+only\b|(?:\bset\s[^;]*|\bset_config\s*\(\s*')transaction_read_only\b",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=256)
+def asks_read_only(statement: str) -> bool:
+    """Say whether the text asks for a transaction that refuses writes; in doubt it does not."""
+    return _READ_ONLY.search(statement) is not None

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from db.deadline import Deadline
-from db.errors import CommitUnknownError, DeadlineExceededError
+from db.errors import CommitUnknownError, DeadlineExceededError, ReadOnlyError, SlotwiseError
 from db.protocol.connection import Context
 from db.protocol.opening import Opened
 from db.protocol.riders import IDLE
 from db.protocol.server_errors import ClosedError, DisconnectedError, NotLoggedInError, ServerError, TookTooLongError
-from db.recovery.effects import may_end_transaction, only_reads
+from db.recovery.effects import asks_read_only, may_end_transaction, only_reads
 from db.recovery.repeatable import READ_ONLY_SERVER, Flight, Verdict, verdict
 from db.recovery.resolving import ResolvingConnection
 from db.statements.residue import may_leave
@@ -53,6 +53,8 @@ class LastingConnection(ResolvingConnection):
         """Whether a statement of this borrow may have left something in the session."""
         self.has_committed = False
         """Whether something of this borrow may have been committed: its work must not be run again as a whole."""
+        self.asked_read_only = False
+        """Whether this borrow has asked for no writes, so that their refusal is its own error."""
         self._broke_off = False
         """Whether a transaction was lost, and nobody has rolled it back yet: what comes next is not another one."""
 
@@ -60,7 +62,9 @@ class LastingConnection(ResolvingConnection):
         """Begin a borrow that ends by `deadline`, and whose statements carry `comment`."""
         self.deadline = deadline
         self.comment = comment
-        self.autocommit = self.left_residue = self.has_committed = self._broke_off = False
+        self.autocommit = self.left_residue = self.has_committed = self.asked_read_only = self._broke_off = False
+        self.notices.clear()
+        self.notifications.clear()
 
     @property
     def is_unwanted(self) -> bool:
@@ -106,16 +110,20 @@ class LastingConnection(ResolvingConnection):
         if self._broke_off:
             raise ClosedError("the transaction was lost with its connection: roll back first")
         known = None if self._transaction_status == IDLE else self.transaction_id
-        had_residue = self.left_residue
+        had_residue, had_committed = self.left_residue, self.has_committed
         flight = self._about_to(statement, begins=begins, has_stream=has_stream)
         for left in reversed(range(MAX_SESSIONS)):
             try:
                 if flight.was_idle:
                     self._require_open()
+                self.has_committed |= flight.commits
                 return send()
             except (ClosedError, DisconnectedError, ServerError) as error:
                 found = verdict(error, flight)
+                if found is Verdict.REPEAT:
+                    self.has_committed = had_committed
                 if found is Verdict.UNKNOWN:
+                    self.has_committed = True
                     raise CommitUnknownError(known.number if known else None) from error
                 if found is Verdict.RAISE or not left or self._is_irreplaceable(error, had_residue=had_residue):
                     raise
@@ -125,19 +133,19 @@ class LastingConnection(ResolvingConnection):
 
     def _about_to(self, statement: str, *, begins: bool, has_stream: bool) -> Flight:
         """Take note of what the session is told, and return what that means."""
-        was_idle, ends = self._transaction_status == IDLE, may_end_transaction(statement)
-        if was_idle or ends:
+        was_idle = self._transaction_status == IDLE
+        if was_idle:
             self.begin_anew()
         self.note(statement, unseen=has_stream)
         self.left_residue |= may_leave(statement)
-        self.has_committed |= ends
+        self.asked_read_only |= bool(self.modes.read_only) or asks_read_only(statement)
         return Flight(
             was_idle=was_idle,
             begins=begins,
-            ends=ends,
+            ends=may_end_transaction(statement),
             is_harmless=only_reads(statement),
             has_stream=has_stream,
-            asked_read_only=bool(self.modes.read_only),
+            asked_read_only=self.asked_read_only,
         )
 
     def _require_open(self) -> None:
@@ -173,8 +181,18 @@ class LastingConnection(ResolvingConnection):
         self.renewed_s += time.monotonic() - began
         for name in OF_THE_SESSION:
             setattr(self, name, getattr(fresh, name))
+        self._broke_off = False
 
     # --- the transaction's end ---
+
+    def is_final(self, error: SlotwiseError) -> bool:
+        """Say whether the work must not be run again after `error`: something of it stays, or it has asked for this."""
+        return self.has_committed or (self.asked_read_only and isinstance(error, ReadOnlyError))
+
+    def hear_of_end(self, tag: bytes, context: Context) -> None:
+        """Take note that a transaction has ended; see `db.recovery.resolving.ResolvingConnection.hear_of_end`."""
+        super().hear_of_end(tag, context)
+        self.has_committed |= may_end_transaction(context.statement)
 
     def commit(self) -> None:
         """Commit; see `db.recovery.resolving.ResolvingConnection.commit`."""

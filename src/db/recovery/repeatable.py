@@ -45,6 +45,11 @@ class Flight:
     asked_read_only: bool = False
     """The borrower wants no writes, so that their refusal is the statement's own error."""
 
+    @property
+    def commits(self) -> bool:
+        """Whether what it writes is committed with it, as in autocommit."""
+        return self.was_idle and not (self.begins or self.is_harmless)
+
 
 def verdict(error: BaseException, flight: Flight) -> Verdict:
     """Return what `error` means for the flight that it ended."""
@@ -65,6 +70,6 @@ def _when_lost(error: BaseException, flight: Flight) -> Verdict:
         return Verdict.UNKNOWN
     if not flight.was_idle or sqlstate_of(error) == TRANSACTION_TIMEOUT:
         return Verdict.RAISE
-    if not (flight.begins or flight.is_harmless):
+    if flight.commits:
         return Verdict.UNKNOWN
     return Verdict.RAISE if flight.has_stream or isinstance(error, TookTooLongError) else Verdict.REPEAT

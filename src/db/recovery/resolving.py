@@ -10,10 +10,11 @@ from typing import Any
 from db.deadline import Deadline
 from db.errors import CommitUnknownError
 from db.protocol.opening import Opened
+from db.protocol.replies import Context
 from db.protocol.riders import IN_TRANSACTION, Rider
 from db.protocol.server_errors import DisconnectedError
 from db.recovery.asker import Asker
-from db.recovery.effects import may_notify, only_reads
+from db.recovery.effects import goes_back, may_act_late, only_reads
 from db.recovery.outcome import Ask, Outcome, await_outcome, settled
 from db.recovery.silence import AttentiveConnection
 from db.recovery.transaction_id import ASSIGNED, IF_ASSIGNED, TransactionId
@@ -33,22 +34,32 @@ class ResolvingConnection(AttentiveConnection):
         self.behind_statement = self._ask_for_id
         self.transaction_id: TransactionId | None = None
         """The open transaction's, where it has written and that is known."""
-        self._only_reads, self._notifies, self._wrote_unseen = True, False, False
+        self._only_reads, self._acts_late, self._wrote_unseen = True, False, False
 
     def begin_anew(self) -> None:
         """Know nothing of a transaction."""
-        self.transaction_id, self._only_reads, self._notifies, self._wrote_unseen = None, True, False, False
+        self.transaction_id, self._only_reads, self._acts_late, self._wrote_unseen = None, True, False, False
 
     def note(self, statement: str, *, unseen: bool) -> None:
         """Take note of what the transaction is about to do; `unseen`: in a flight that can carry no rider."""
         self._only_reads &= only_reads(statement)
-        self._notifies |= may_notify(statement)
+        self._acts_late |= may_act_late(statement)
         self._wrote_unseen |= unseen
 
+    def hear_of_end(self, tag: bytes, context: Context) -> None:
+        """Know nothing more of what has ended, but that the same text may have begun another transaction."""
+        super().hear_of_end(tag, context)
+        if not goes_back(context.statement):
+            self.begin_anew()
+            self.note(context.statement, unseen=True)
+
     def _ask_for_id(self) -> Rider | None:
-        if self._only_reads or self.transaction_id is not None or (self.modes.read_only and not self._notifies):
+        if self._only_reads or self.transaction_id is not None or (self.modes.read_only and not self._acts_late):
             return None
-        return Rider(ASSIGNED if self._notifies else IF_ASSIGNED, self._learn_id)
+        return Rider(self._question(), self._learn_id)
+
+    def _question(self) -> str:
+        return ASSIGNED if self._acts_late else IF_ASSIGNED
 
     def _learn_id(self, row: Sequence[Any] | None) -> None:
         self.transaction_id = TransactionId.from_row(row)
@@ -62,7 +73,7 @@ class ResolvingConnection(AttentiveConnection):
             super().commit()
             return
         if self._wrote_unseen and self.transaction_id is None:
-            self._learn_id((super()._run([], IF_ASSIGNED, (), (), None).rows or [None])[0])
+            self._learn_id((super()._run([], self._question(), (), (), None).rows or [None])[0])
         self.require_alive()  # where COMMIT has not been sent, nobody need be asked
         with Asker(self.reopen, self._last_call()) as asker:
             self.on_silence = lambda: self._require_commit_goes_on(asker.ask)

@@ -21,8 +21,8 @@ RUN = f"{_SERVER_START}, {_STATISTICS_SINCE}"
 
 IF_ASSIGNED = f"select pg_current_xact_id_if_assigned(), {RUN}"
 """NULL in a transaction that has written nothing; asking does not assign one."""
-ASSIGNED = f"select pg_current_xact_id(), {RUN}"
-"""Assigns one: NOTIFY itself does so only in COMMIT."""
+ASSIGNED = f"select case when not pg_is_in_recovery() then pg_current_xact_id() end, {RUN}"
+"""Assigns one, where a server can: what acts as late as in COMMIT has none before. A standby refuses to."""
 
 
 @dataclass(frozen=True, slots=True)

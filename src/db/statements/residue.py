@@ -12,12 +12,14 @@ _COMMENT = r"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+"
 _COMMANDS = re.compile(
     _COMMENT
     + r"(?:(?:set(?!\s+(?:local|transaction|constraints)\b)|reset|listen|prepare|load|do|call|discard)\b"
-    + r"|declare\b.*\bwith\s+hold|create\s+(?:or\s+replace\s+)?(?:local\s+|global\s+)?temp(?:orary)?\b)",
+    + r"|declare\b.*\bwith\s+hold)",
     re.IGNORECASE | re.DOTALL,
 )
 """At a statement's beginning. SET LOCAL ends with the transaction, and a cursor without HOLD too."""
 _CALLS = re.compile(
-    r"\bpg_(?:try_)?advisory_lock(?:_shared)?\b|\binto\s+(?:local\s+|global\s+)?temp(?:orary)?\b|\bdblink_connect\b"
+    r"\bpg_(?:try_)?advisory_lock(?:_shared)?\b|\bdblink_connect\b|\bpg_temp(?:_\d+)?\b"
+    r"|\bupdate\b[^;]*\bpg_settings\b"
+    r"|\b(?:into|create(?:\s+or\s+replace)?)\s+(?:local\s+|global\s+)?temp(?:orary)?\b"
     r"|\bset_config\s*\((?![^()]*,\s*true\s*\))|\bcursor_to_xml\b|\bsetseed\b|;\s*[^\s;]",
     re.IGNORECASE,
 )
