@@ -15,7 +15,7 @@ from db.credentials.choice import credentials_from
 from db.credentials.identity import Credentials
 from db.deadline import Deadline
 from db.engine import build_engine
-from db.errors import ConnectionLostError, SaturatedError, SlotwiseError
+from db.errors import ConnectionLostError, LoginRefusedError, SaturatedError, SlotwiseError
 from db.failures import borrowing, kind_of, repeating_a_loss, translated
 from db.fleet.member import Member
 from db.observation import Observer, PoolState, Repeat, Silence, SlowStatement
@@ -90,6 +90,8 @@ class Database:
         if isinstance(error, NotLoggedInError):
             if isinstance(known, SaturatedError):
                 self._member.was_refused_late()
+            if isinstance(known, LoginRefusedError):
+                self._connector.was_refused_late(error)
             return
         self.observer.repeated(Repeat(kind=kind_of(known), wait_ms=wait_s * 1000))
 
