@@ -56,12 +56,7 @@ class Database:
     def engine(self) -> Engine:
         """The engine behind the borrows; for Alembic and tools."""
         member, connector = self._member, self._connector
-        engine = build_engine(
-            self.settings.pool_size,
-            self._open_lasting,
-            self.deadline,
-            lambda: self._comment,
-        )
+        engine = build_engine(self.settings.pool_size, self._open_lasting, self.deadline, lambda: self._comment)
         if self.settings.mode is Mode.POOLER:
             end_on_return(engine)
             warn_of_pins(engine, self.observer.pins)
@@ -142,11 +137,7 @@ class Database:
                 return None
             return wait_for_work_s(error, attempt, max_attempts=max_attempts, left_s=deadline.remaining_s())
 
-        return repeat(
-            once,
-            wait_s=wait_s,
-            repeating=self._repeats,
-        )
+        return repeat(once, wait_s=wait_s, repeating=self._repeats)
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
