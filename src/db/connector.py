@@ -42,6 +42,10 @@ class Connector:
         self._startup_parameters = startup_parameters
         self._habits = Habits()
         self._refusals = Refusals()
+        self._last: Login | None = None
+        """Who was let in last."""
+        self._refused_late: tuple[Login, Exception] | None = None
+        """Who was let in, but for a first flight in which the server refused him after all, and with what."""
         self._name: str | None = None
         """What this environment is called on the server, from its first connect on."""
 
@@ -64,7 +68,7 @@ class Connector:
         self._credentials.forget()
         self._habits.forget()
         self._refusals = Refusals()
-        self._name = None
+        self._last = self._refused_late = self._name = None
 
     def connect(self, *, joins: bool = False) -> WatchedConnection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time.
@@ -73,13 +77,20 @@ class Connector:
         """
         return self._log_in(self._deadline(), joins=joins)
 
+    def was_refused_late(self, error: Exception) -> None:
+        """Take note that the last login was refused in its first flight: the next connect passes over that one."""
+        self._refused_late = (self._last, without_frames(error)) if self._last else None
+
     def _log_in(self, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         """Try each login that the credentials know, once; after that stay away for a while."""
+        late, self._refused_late = self._refused_late, None
         self._refusals.require_pause_is_over()
         refused: list[str] = []
         cause: BaseException = LoginRefusedError("nobody to log in as")
         for login in _as_long_as_known(self._credentials.logins(deadline), refused):
             try:
+                if late and late[0] == login:
+                    raise connect_failure(late[1]) from late[1]
                 return self._accepted(login, self._open(login, deadline, joins=joins))
             except LoginRefusedError as error:
                 cause = error.__cause__ or error
@@ -136,6 +147,7 @@ class Connector:
     def _accepted(self, login: Login, connection: WatchedConnection) -> WatchedConnection:
         self._refusals.accepted()
         self._credentials.accepted(login)
+        self._last = login
         connection.login_version = login.version
         connection.with_begin = with_begin(self._settings)
         connection.queue_s = queue_s(self._settings)

@@ -15,7 +15,7 @@ from db.credentials.choice import credentials_from
 from db.credentials.identity import Credentials
 from db.deadline import Deadline
 from db.engine import build_engine
-from db.errors import ConnectionLostError, SaturatedError, SlotwiseError
+from db.errors import ConnectionLostError, LoginRefusedError, SaturatedError, SlotwiseError
 from db.failures import borrowing, kind_of, repeating_a_loss, translated
 from db.fleet.member import Member
 from db.observation import Observer, PoolState, Repeat, Silence, SlowStatement
@@ -56,12 +56,7 @@ class Database:
     def engine(self) -> Engine:
         """The engine behind the borrows; for Alembic and tools."""
         member, connector = self._member, self._connector
-        engine = build_engine(
-            self.settings.pool_size,
-            self._open_lasting,
-            self.deadline,
-            lambda: self._comment,
-        )
+        engine = build_engine(self.settings.pool_size, self._open_lasting, self.deadline, lambda: self._comment)
         if self.settings.mode is Mode.POOLER:
             end_on_return(engine)
             warn_of_pins(engine, self.observer.pins)
@@ -90,6 +85,8 @@ class Database:
         if isinstance(error, NotLoggedInError):
             if isinstance(known, SaturatedError):
                 self._member.was_refused_late()
+            if isinstance(known, LoginRefusedError):
+                self._connector.was_refused_late(error)
             return
         self.observer.repeated(Repeat(kind=kind_of(known), wait_ms=wait_s * 1000))
 
@@ -140,11 +137,7 @@ class Database:
                 return None
             return wait_for_work_s(error, attempt, max_attempts=max_attempts, left_s=deadline.remaining_s())
 
-        return repeat(
-            once,
-            wait_s=wait_s,
-            repeating=self._repeats,
-        )
+        return repeat(once, wait_s=wait_s, repeating=self._repeats)
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:

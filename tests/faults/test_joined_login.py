@@ -151,14 +151,16 @@ def test_a_statement_in_it_is_held_to_the_deadline(known: Database) -> None:
 def test_a_password_that_was_changed_is_refused_as_ever(
     ordinary: tuple[Database, Facts], fault_server: PostgresServer
 ) -> None:
-    """With the same typed error, after a second attempt of the ordinary kind."""
+    """With the same typed error, and tried once: the server has said it all in the first flight."""
     database, facts = ordinary
     run(fault_server, PASSWORD_CHANGED.format(ORDINARY, "another"))
+    before = fault_server.log().count("password authentication failed")
     try:
         with pytest.raises(LoginRefusedError):
             ask(database)
     finally:
         run(fault_server, PASSWORD_CHANGED.format(ORDINARY, fault_server.password))
+    assert fault_server.log().count("password authentication failed") == before + 1
     assert facts.others == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from db import Database, LoginRefusedError
 from db.credentials.calls import CALLS_AT_ONCE
+from tests.faults.proxy import Proxy
 from tests.rotation.conftest import Application, who
 from tests.rotation.rotation import set_password
 
@@ -65,6 +66,18 @@ def test_a_single_users_rotation_that_is_over_costs_one_call(application: Applic
     reconnect(application)
     assert serve(application) == {application.user}
     assert application.reads() == 0
+
+
+def test_a_version_that_is_refused_at_a_reconnect_is_tried_once(application: Application) -> None:
+    """Row 8: also where its login ends in the first statement's flight; the next version follows at once."""
+    with Proxy(application.server.port) as proxy:
+        database = application.environment(pool_size=1, port=proxy.port)
+        assert who(database) == application.user
+        application.rotation().run()
+        database.close()
+        before = len(proxy.links)
+        assert who(database) == application.user
+        assert len(proxy.links) == before + 2
 
 
 @pytest.mark.parametrize("size", [0, 1])
