@@ -12,10 +12,9 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 PARTS = (
-    ("tests/faults",),
-    ("tests/e2e", "tests/provision", "tests/contract"),
-    ("tests/integration", "tests/unit"),
-    ("tests/functions", "tests/rotation"),
+    ("tests/faults", "tests/unit", "tests/contract"),
+    ("tests/integration", "tests/provision"),
+    ("tests/functions", "tests/rotation", "tests/e2e"),
 )
 """Each about as long as the others."""
 

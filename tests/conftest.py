@@ -14,7 +14,7 @@ from db.settings import Mode
 from local.pgbouncer import PgBouncer, PgBouncerNotFoundError
 from local.postgres import PostgresServer
 
-pytest_plugins = ["tests.canary", "tests.nothing_skipped", "tests.noticing"]
+pytest_plugins = ["tests.canary", "tests.clusters", "tests.nothing_skipped", "tests.noticing"]
 
 
 THROUGH = "--through-pgbouncer"

@@ -217,7 +217,7 @@ def test_with_the_database_down_the_error_says_so_in_time(site: Site) -> None:
     began = time.monotonic()
     with pytest.raises(UnreachableError):
         provision(owner, site.plan(), 3000)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 5
 
 
 def test_a_newer_schema_is_left_as_it_is(site: Site) -> None:

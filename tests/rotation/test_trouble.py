@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEADLINE_MS = 5_000
 REFRESH_S = 2.0
-MARGIN_S = 1.0
+MARGIN_S = 2.0
 """What a busy machine may take beyond a deadline."""
 
 
