@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 PARTS = (
     ("tests/faults", "tests/unit", "tests/contract"),
-    ("tests/integration", "tests/provision"),
-    ("tests/functions", "tests/rotation", "tests/e2e"),
+    ("tests/integration", "tests/functions"),
+    ("tests/provision", "tests/rotation", "tests/e2e"),
 )
 """Each about as long as the others."""
 
