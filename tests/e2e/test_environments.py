@@ -15,6 +15,7 @@ from local.environment import Configuration, EnvironmentStartError, Invocation
 from local.function import MAX_EVENT_BYTES, EventTooLargeError, LambdaFunction, ThrottledError
 from local.guardian import Guardian
 from local.processes import in_session, process
+from tests.faults.server import wait_until
 
 MakeFunction = Callable[..., LambdaFunction]
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,8 @@ def test_an_environment_is_frozen_between_invocations(make_function: MakeFunctio
     function = make_function()
     function.invoke({})
     (environment,) = function.idle
+    wait_until(lambda: environment.runtime_states() == {"T"})  # the kernel stops it in its own time
+    time.sleep(0.1)
     assert environment.runtime_states() == {"T"}
 
 
