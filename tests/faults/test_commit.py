@@ -328,20 +328,15 @@ def test_a_commit_of_the_handlers_own_is_never_repeated(
     assert (caught.value.xid is not None) == (statement == "commit")
 
 
-@pytest.mark.parametrize("commit", ["commit", "commit and chain", "driver"])
-def test_work_that_has_committed_is_not_run_again(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, commit: str
+def require_one_run_until_lost(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, first: Callable[[Connection, int], None]
 ) -> None:
-    """Row 21: what it committed itself stays, so that a loss behind it is the handler's to judge."""
+    """Lose the connection behind what `first(connection, number of the run)` does, which writes one row that stays."""
     runs = []
 
     def work(connection: Connection) -> None:
         runs.append(1)
-        connection.execute(INSERT)
-        if commit == "driver":
-            connection.connection.commit()
-        else:
-            connection.exec_driver_sql(commit)
+        first(connection, len(runs))
         connection.execute(INSERT)
         proxy.end()
         connection.execute(INSERT)
@@ -349,6 +344,22 @@ def test_work_that_has_committed_is_not_run_again(
     with pytest.raises(ConnectionLostError):
         proxied.run_transaction(work)
     assert (len(runs), applied(postgres)) == (1, 1)
+
+
+@pytest.mark.parametrize("commit", ["commit", "commit and chain", "driver"])
+def test_work_that_has_committed_is_not_run_again(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy, commit: str
+) -> None:
+    """Row 21: what it committed itself stays, so that a loss behind it is the handler's to judge."""
+
+    def commits(connection: Connection, _number: int) -> None:
+        connection.execute(INSERT)
+        if commit == "driver":
+            connection.connection.commit()
+        else:
+            connection.exec_driver_sql(commit)
+
+    require_one_run_until_lost(proxied, postgres, proxy, commits)
 
 
 PROCEDURE = """
@@ -364,18 +375,11 @@ def test_work_that_has_called_a_procedure_is_not_run_again(
 ) -> None:
     """Row 21: a cursor calls it outside of a transaction, so that what it has done stays."""
     run(postgres, PROCEDURE)
-    runs = []
 
-    def work(connection: Connection) -> None:
-        runs.append(1)
-        connection.connection.cursor().callproc("lose", [len(runs)])
-        connection.execute(INSERT)
-        proxy.end()
-        connection.execute(INSERT)
+    def calls(connection: Connection, number: int) -> None:
+        connection.connection.cursor().callproc("lose", [number])
 
-    with pytest.raises(ConnectionLostError):
-        proxied.run_transaction(work)
-    assert (len(runs), applied(postgres)) == (1, 1)
+    require_one_run_until_lost(proxied, postgres, proxy, calls)
 
 
 def test_work_whose_procedure_met_a_standby_is_run_again(proxied: Database, postgres: PostgresServer) -> None:
