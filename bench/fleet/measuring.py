@@ -99,6 +99,7 @@ def _measured(
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=serve, args=(scenario, strategy, urls, theirs))
     process.start()
+    theirs.close()  # so that `ours` tells when the service has died
     ours.recv()
     with Watch(server, list(scenario.functions)) as watch:
         cpu = Cpu(server, in_front)
