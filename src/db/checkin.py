@@ -34,7 +34,9 @@ def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) 
     """Let each connection of `engine` end when it comes back, not sooner, once the version it logged in with is old."""
 
     def end_if_expired(connection: Session | None, entry: ConnectionPoolEntry) -> None:
-        if connection is not None and entry.dbapi_connection is not None and has_expired(connection.login_version):
+        if connection is None or entry.dbapi_connection is None:
+            return
+        if has_expired(connection.logged_in_as.version):
             entry.invalidate()
 
     event.listen(engine, "checkin", end_if_expired)

@@ -42,8 +42,6 @@ class Connector:
         self._startup_parameters = startup_parameters
         self._habits = Habits()
         self._refusals = Refusals()
-        self._last: Login | None = None
-        """Who was let in last."""
         self._refused_late: tuple[Login, Exception] | None = None
         """Who was let in, but for a first flight in which the server refused him after all, and with what."""
         self._name: str | None = None
@@ -68,7 +66,7 @@ class Connector:
         self._credentials.forget()
         self._habits.forget()
         self._refusals = Refusals()
-        self._last = self._refused_late = self._name = None
+        self._refused_late = self._name = None
 
     def connect(self, *, joins: bool = False) -> WatchedConnection:
         """Return a new connection; raise UnavailableError's kinds where that cannot be had in time.
@@ -77,9 +75,9 @@ class Connector:
         """
         return self._log_in(self._deadline(), joins=joins)
 
-    def was_refused_late(self, error: Exception) -> None:
-        """Take note that the last login was refused in its first flight: the next connect passes over that one."""
-        self._refused_late = (self._last, without_frames(error)) if self._last else None
+    def was_refused_late(self, login: Login, error: Exception) -> None:
+        """Take note that `login` was refused in a connection's first flight: the next connect passes over it."""
+        self._refused_late = (login, without_frames(error))
 
     def _log_in(self, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         """Try each login that the credentials know, once; after that stay away for a while."""
@@ -147,8 +145,7 @@ class Connector:
     def _accepted(self, login: Login, connection: WatchedConnection) -> WatchedConnection:
         self._refusals.accepted()
         self._credentials.accepted(login)
-        self._last = login
-        connection.login_version = login.version
+        connection.logged_in_as = login
         connection.with_begin = with_begin(self._settings)
         connection.queue_s = queue_s(self._settings)
         return connection

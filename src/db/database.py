@@ -12,11 +12,11 @@ from db.borrows import Borrows
 from db.checkin import clean_on_return, end_on_return, expire_on_return
 from db.connector import Connector
 from db.credentials.choice import credentials_from
-from db.credentials.identity import Credentials
+from db.credentials.identity import Credentials, Login
 from db.deadline import Deadline
 from db.engine import build_engine
 from db.errors import ConnectionLostError, LoginRefusedError, SaturatedError, SlotwiseError
-from db.failures import borrowing, kind_of, repeating_a_loss, translated
+from db.failures import borrowing, connect_failure, kind_of, repeating_a_loss, translated
 from db.fleet.member import Member
 from db.observation import Observer, PoolState, Repeat, Silence, SlowStatement
 from db.protocol.server_errors import NotLoggedInError
@@ -72,7 +72,7 @@ class Database:
         Not where lost sessions are to be ended first: that flight is theirs, and not the borrower's.
         """
         connection = self._open(joins=self._member.expects_room() and self._abandoned.statement() is None)
-        connection.reopen, connection.repeating = self._open, self._repeats
+        connection.reopen, connection.repeating = self._open, self._sends_again
         connection.slow_ms, connection.tell_slow = self.settings.slow_statement_ms, self.observer.slow
         return connection
 
@@ -80,14 +80,21 @@ class Database:
         connect = partial(self._connector.connect, joins=joins)
         return self._member.with_slot(lambda: reach(connect, self.deadline(), self.settings, self._abandoned))
 
+    def _sends_again(self, error: Exception, login: Login) -> None:
+        if isinstance(error, NotLoggedInError):
+            self._refused_late(error, login)
+        else:
+            self._repeats(error)
+
+    def _refused_late(self, error: Exception, login: Login) -> None:
+        failure = connect_failure(error)
+        if isinstance(failure, SaturatedError):
+            self._member.was_refused_late()
+        if isinstance(failure, LoginRefusedError):
+            self._connector.was_refused_late(login, error)
+
     def _repeats(self, error: Exception, wait_s: float = 0.0) -> None:
         known = translated(error, when_broken=ConnectionLostError) or error
-        if isinstance(error, NotLoggedInError):
-            if isinstance(known, SaturatedError):
-                self._member.was_refused_late()
-            if isinstance(known, LoginRefusedError):
-                self._connector.was_refused_late(error)
-            return
         self.observer.repeated(Repeat(kind=kind_of(known), wait_ms=wait_s * 1000))
 
     def deadline(self) -> Deadline:

@@ -80,6 +80,22 @@ def test_a_version_that_is_refused_at_a_reconnect_is_tried_once(application: App
         assert len(proxy.links) == before + 2
 
 
+@pytest.mark.parametrize("size", [2, 0])
+def test_a_version_that_is_refused_late_is_not_taken_for_one_that_was_let_in_since(
+    application: Application, size: int
+) -> None:
+    """Row 8: two borrows at once, whose first statements come in the other order: the second finds the new version."""
+    database = application.environment(pool_size=size)
+    assert who(database) == application.user
+    application.rotation().run()
+    database.close()
+    with ThreadPoolExecutor(1) as another:
+        for _ in range(2):
+            with database.transaction() as connection:
+                assert another.submit(who, database).result() == application.user
+                assert connection.exec_driver_sql("select current_user").scalar_one() == application.user
+
+
 @pytest.mark.parametrize("size", [0, 1])
 def test_a_rotation_of_alternating_users_fails_no_request(application: Application, size: int) -> None:
     """The old user serves until the secret is looked at again; then the new one does, for one call."""

@@ -31,8 +31,8 @@ class Statements(Flights):
         """Commands that travel behind each BEGIN."""
         self.comment = ""
         """Sent behind each statement, past every cache that goes by its text."""
-        self.login_version: str | None = None
-        """Which version of a secret this logged in with; set by who opened it."""
+        self.logged_in_as: Any = None
+        """Whose session this is; set by who opened it."""
         self.lease_s = self.first_lease_s = 0.0
         """For how long the server lets the session idle now, and from its beginning; 0 where nobody has told it."""
         self.time_limit = TimeLimit()

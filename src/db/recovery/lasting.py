@@ -29,7 +29,7 @@ MAX_SESSIONS = 3
 """How many sessions a flight may need."""
 OF_THE_SESSION = (
     *("_usock", "_sock", "_client_encoding", "parameter_statuses", "_backend_key_data", "_address"),
-    *("_transaction_status", "_owes_sync", "time_limit", "login_version", "abandons", "_login"),
+    *("_transaction_status", "_owes_sync", "time_limit", "logged_in_as", "abandons", "_login"),
     *("lease_s", "first_lease_s"),
 )
 """The attributes that a new session brings; the others belong to the borrower."""
@@ -41,8 +41,8 @@ class LastingConnection(ResolvingConnection):
     def __init__(self, opened: Opened, *, reserve_s: float, silence_s: float) -> None:
         """Take over what was opened."""
         super().__init__(opened, reserve_s=reserve_s, silence_s=silence_s)
-        self.repeating: Callable[[Exception], None] = _tell_nobody
-        """Told why a flight is sent again."""
+        self.repeating: Callable[[Exception, Any], None] = _tell_nobody
+        """Told why a flight is sent again, and whose session it was that failed."""
         self.abandons: Callable[[int], None] = _tell_nobody
         """Told the server process of a session that was lost without its saying so."""
         self.renewed_s = 0.0
@@ -127,7 +127,7 @@ class LastingConnection(ResolvingConnection):
                     raise CommitUnknownError(known.number if known else None) from error
                 if found is Verdict.RAISE or not left or self._is_irreplaceable(error, had_residue=had_residue):
                     raise
-                self.repeating(error)
+                self.repeating(error, self.logged_in_as)
             self._renew()
         raise AssertionError("the last attempt returns or raises")
 
@@ -211,5 +211,5 @@ class LastingConnection(ResolvingConnection):
         self._broke_off = False
 
 
-def _tell_nobody(_what: object) -> None:
+def _tell_nobody(*_what: object) -> None:
     """Keep it."""
