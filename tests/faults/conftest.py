@@ -71,3 +71,10 @@ def lost_commits(postgres: PostgresServer) -> None:
     """An empty table of that name on the shared server."""
     run(postgres, "drop table if exists lost_commits")
     run(postgres, "create table lost_commits (id serial primary key, n int)")
+
+
+@pytest.fixture
+def lost_in_work(postgres: PostgresServer) -> None:
+    """An empty table of that name on the shared server."""
+    run(postgres, "drop table if exists lost_in_work")
+    run(postgres, "create table lost_in_work (n int not null, id serial primary key)")
