@@ -11,7 +11,7 @@ from db import Database
 from local.postgres import PostgresServer
 from tests.faults.environment import Environment
 from tests.faults.proxy import Proxy
-from tests.faults.server import SMALL
+from tests.faults.server import SMALL, run
 from tests.rotation.conftest import application, manager
 
 __all__ = ["application", "manager"]
@@ -64,3 +64,17 @@ def proxied(
     """A Database behind the proxy, once with each kind of pool."""
     url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
     return make_database(url, pool_size=pool_size, silence_s=silence_s, application_name="proxied")
+
+
+@pytest.fixture
+def lost_commits(postgres: PostgresServer) -> None:
+    """An empty table of that name on the shared server."""
+    run(postgres, "drop table if exists lost_commits")
+    run(postgres, "create table lost_commits (id serial primary key, n int)")
+
+
+@pytest.fixture
+def lost_in_work(postgres: PostgresServer) -> None:
+    """An empty table of that name on the shared server."""
+    run(postgres, "drop table if exists lost_in_work")
+    run(postgres, "create table lost_in_work (n int not null, id serial primary key)")

@@ -1,4 +1,4 @@
-"""Rows 19, 20 and 28: what a handler does not give back, what it leaves in the session, a borrow inside a borrow."""
+"""Rows 19 and 28: a borrow that is still open: at the invocation's end, and where another begins inside it."""
 
 import gc
 import threading
@@ -9,33 +9,14 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import Connection, text
 
-from db import Borrow, CommitUnknownError, Database, DatabaseSettings, LeakedBorrow, NestedBorrowError, Repeat, Tls
-from db.observation import Silence
-from db.protocol.connection import Connection as Session
+from db import Database, NestedBorrowError
 from local.postgres import PostgresServer
-from tests.faults.proxy import Action, Fault, Proxy
+from tests.faults.observed import Facts, observed
+from tests.faults.proxy import Action, Proxy
 from tests.faults.server import backends, wait_until
 from tests.noticing import Noticed
 
 PLENTY_MS = 10_000
-
-
-class Facts(Silence):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.borrows: list[Borrow] = []
-        self.leaks: list[LeakedBorrow] = []
-        self.repeats: list[Repeat] = []
-
-    def borrowed(self, borrow: Borrow) -> None:
-        self.borrows.append(borrow)
-
-    def leaked(self, leaked: LeakedBorrow) -> None:
-        self.leaks.append(leaked)
-
-    def repeated(self, repeat: Repeat) -> None:
-        self.repeats.append(repeat)
 
 
 @pytest.fixture
@@ -45,13 +26,8 @@ def facts() -> Facts:
 
 @pytest.fixture
 def database(postgres: PostgresServer, pool_size: int, facts: Facts) -> Iterator[Database]:
-    settings = DatabaseSettings(
-        url=postgres.url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, application_name="left-behind"
-    )
-    database = Database(settings, observer=facts)
-    yield database
-    assert database.pool_state().borrowed == 0
-    database.close()
+    with observed(postgres, pool_size, facts) as database:
+        yield database
 
 
 def walks_away(database: Database) -> Generator[Connection]:
@@ -179,24 +155,6 @@ def test_what_is_taken_back_too_late_harms_nobody(
         assert connection.scalar(text("select 1")) == 1
 
 
-def test_a_session_that_is_lost_is_not_cleaned(
-    make_database: Callable[..., Database],
-    postgres: PostgresServer,
-    pool_size: int,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Row 20: what was left in it is gone with it, and nobody is alarmed."""
-    with Proxy(postgres.port) as proxy:
-        url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
-        lost = make_database(url, pool_size=pool_size)
-        with pytest.raises(CommitUnknownError), lost.autocommit() as connection:
-            connection.execute(text("set work_mem = '1MB'"))
-            proxy.inject(Fault(Action.RESET))
-            connection.execute(text("create table if not exists left_behind (n int)"))
-        assert lost.pool_state().borrowed == 0
-    assert not caplog.records
-
-
 def test_two_threads_are_not_one_inside_the_other(database: Database) -> None:
     """Row 28: without a pool each thread has a connection of its own; with a pool of one the second is told so."""
     caught: list[BaseException] = []
@@ -214,91 +172,3 @@ def test_two_threads_are_not_one_inside_the_other(database: Database) -> None:
         thread.join(10)
     assert not thread.is_alive()
     assert len(caught) == database.settings.pool_size
-
-
-RESIDUES = {
-    "set": ("set work_mem = '123kB'", "select current_setting('work_mem') = '123kB'"),
-    "set role": ("set role pg_monitor", "select current_user = 'pg_monitor'"),
-    "temporary table": ("create temp table mine (n int)", "select count(*) > 0 from pg_class where relname = 'mine'"),
-    "advisory lock": (
-        "select pg_advisory_lock(4711)",
-        "select count(*) > 0 from pg_locks where locktype = 'advisory' and objid = 4711",
-    ),
-    "table in pg_temp": (
-        "create table pg_temp.mine (n int)",
-        "select count(*) > 0 from pg_class where relname = 'mine'",
-    ),
-    "update of settings": (
-        "update pg_settings set setting = '2' where name = 'extra_float_digits'",
-        "select current_setting('extra_float_digits') = '2'",
-    ),
-    "listen": ("listen news", "select count(*) > 0 from pg_listening_channels()"),
-    "cursor": ("declare c cursor with hold for select 1", "select count(*) > 0 from pg_cursors"),
-    "prepared": ("prepare p as select 1", "select count(*) > 0 from pg_prepared_statements"),
-}
-
-
-@pytest.mark.parametrize(("leave", "is_there"), RESIDUES.values(), ids=RESIDUES)
-@pytest.mark.parametrize("mode", ["transaction", "autocommit"])
-def test_the_next_borrower_meets_nothing_of_the_last(
-    database: Database, leave: str, is_there: str, mode: str, noticed: Noticed
-) -> None:
-    """Row 20: session state ends with the borrow, committed or not."""
-    with getattr(database, mode)() as connection:
-        connection.execute(text(leave))
-        assert connection.scalar(text(is_there)) or mode == "transaction"  # LISTEN takes effect at COMMIT
-    with noticed.within(database.settings.silence_s, 20), database.transaction() as connection:
-        assert not connection.scalar(text(is_there))
-
-
-def test_the_next_borrower_is_not_told_what_the_last_one_was(database: Database) -> None:
-    """Row 20: a notice may quote what the last one worked with, and a notification was his."""
-    with database.autocommit() as connection:
-        session = _session(connection)
-        connection.exec_driver_sql("listen news; do $$ begin raise notice 'yours'; end $$")
-        connection.exec_driver_sql("notify news, 'yours'")
-        assert (len(session.notices), len(session.notifications)) == (1, 1)
-    with database.transaction() as connection:
-        session = _session(connection)
-        assert (len(session.notices), len(session.notifications)) == (0, 0)
-
-
-def _session(connection: Connection) -> Session:
-    session = connection.connection.dbapi_connection
-    assert isinstance(session, Session)
-    return session
-
-
-@pytest.mark.parametrize("silence_s", [2.0])
-def test_a_session_that_cannot_be_cleaned_is_given_up_within_the_bound(
-    proxied: Database, proxy: Proxy, noticed: Noticed
-) -> None:
-    """Row 20: the way to it falls silent before the cleaning; the borrow ends, and the next one has another session."""
-    with proxied.autocommit() as connection:
-        connection.execute(text("set work_mem = '123kB'"))
-        proxy.end(Action.SWALLOW)
-        left_at = time.monotonic()
-    noticed(20, time.monotonic() - left_at, proxied.settings.silence_s)
-    with proxied.autocommit() as connection:
-        assert connection.scalar(text("select current_setting('work_mem') <> '123kB'"))
-
-
-def test_cleaning_costs_no_flight_where_nothing_was_left(
-    postgres: PostgresServer, make_database: Callable[..., Database]
-) -> None:
-    """Row 20: a borrow that leaves nothing pays nothing; one that does pays one flight, and keeps its connection."""
-    with Proxy(postgres.port) as proxy:
-        url = postgres.url().replace(str(postgres.port), str(proxy.port))
-        database = make_database(url, pool_size=1)
-
-        def flights(statement: str) -> int:
-            before = proxy.traffic()
-            with database.autocommit() as connection:
-                connection.execute(text(statement))
-            return (proxy.traffic() - before).flights
-
-        flights("select 1")
-        clean, dirty = flights("select 1"), flights("set work_mem = '1MB'")
-        database.close()
-    assert dirty == clean + 1
-    assert proxy.traffic().connections == 1

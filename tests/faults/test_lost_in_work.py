@@ -1,6 +1,5 @@
-"""Rows 2, 3, 11, 12, 14 and 22: a connection that dies at work; nothing is lost, and nothing done twice."""
+"""Rows 2, 3, 11, 12 and 14: a connection that dies at work; nothing is lost, and nothing done twice."""
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -10,75 +9,18 @@ import pytest
 from pg8000 import dbapi
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, PendingRollbackError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
-from db import (
-    CommitUnknownError,
-    ConnectionLostError,
-    Database,
-    DatabaseSettings,
-    DeadlineExceededError,
-    Repeat,
-    Tls,
-)
-from db.observation import Silence
+from db import ConnectionLostError, Database, DeadlineExceededError
 from local.postgres import PostgresServer
+from tests.faults.lost_work import ENDS, INSERT, SILENCE_S, LostInWork, Once, applied, insert
 from tests.faults.proxy import Action, Direction, Fault, Proxy
-from tests.faults.server import backends, crash_backend, run, terminate, wait_until
-from tests.faults.stream import ENDINGS
+from tests.faults.server import crash_backend, run, terminate
 from tests.noticing import Noticed
 
+pytestmark = pytest.mark.usefixtures("lost_in_work")
 
-class Base(DeclarativeBase):
-    pass
-
-
-class LostInWork(Base):
-    __tablename__ = "lost_in_work"
-    n: Mapped[int | None]
-    id: Mapped[int] = mapped_column(primary_key=True)
-
-
-INSERT = text("insert into lost_in_work (n) values (1)")
-
-
-@pytest.fixture(autouse=True)
-def table(postgres: PostgresServer) -> None:
-    run(postgres, "drop table if exists lost_in_work")
-    run(postgres, "create table lost_in_work (n int not null, id serial primary key)")
-
-
-def applied(postgres: PostgresServer) -> int:
-    [[count]] = run(postgres, "select count(*) from lost_in_work")
-    return int(count)
-
-
-def insert(database: Database) -> None:
-    with database.transaction() as connection:
-        connection.execute(INSERT)
-
-
-class Once:
-    """Does something the first time that it is called."""
-
-    def __init__(self, what: Callable[[], object]) -> None:
-        self._what = what
-        self.calls = 0
-
-    def __call__(self) -> None:
-        self.calls += 1
-        if self.calls == 1:
-            self._what()
-
-
-SILENCE_S = 2.0
 ROWS = {"57P01": 3, "RST": 11, "FIN": 11, "silence": 12}
-ENDS: dict[str, Callable[[PostgresServer, Proxy], object]] = {
-    "57P01": lambda postgres, _: terminate(postgres, "application_name = 'proxied'"),
-    "RST": lambda _, proxy: proxy.end(Action.RESET),
-    "FIN": lambda _, proxy: proxy.end(Action.CLOSE),
-    "silence": lambda _, proxy: proxy.end(Action.SWALLOW),
-}
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -171,127 +113,6 @@ def test_a_bug_is_not_taken_for_a_loss(proxied: Database, expected: type[Excepti
     assert len(runs) == 1
 
 
-CUTS = [
-    *((Action.SWALLOW, 0), (Action.STOP, 0)),  # later a sign of life has been given: the deadline is the bound
-    *((action, after_bytes) for action in (Action.RESET, Action.CLOSE) for after_bytes in (0, 1, 4, 5, 30)),
-]
-
-
-@pytest.mark.parametrize(("action", "after_bytes"), CUTS)
-@pytest.mark.parametrize("silence_s", [SILENCE_S])
-def test_a_first_flight_whose_reply_is_cut_is_sent_again(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, action: Action, after_bytes: int, noticed: Noticed
-) -> None:
-    """Rows 11, 12 and 22: nobody has seen a result and nothing can have been committed: invisible."""
-    row = 11 if action in ENDINGS else 12
-    with proxied.transaction() as connection:
-        proxy.inject(Fault(action, after_bytes=after_bytes))
-        with noticed.within(SILENCE_S, row):
-            connection.execute(INSERT)
-    assert applied(postgres) == 1
-
-
-def test_what_was_sent_again_is_told(postgres: PostgresServer, proxy: Proxy) -> None:
-    """Row 11: invisible to the client, but not to whoever watches."""
-
-    class Told(Silence):
-        def __init__(self) -> None:
-            self.repeats: list[Repeat] = []
-
-        def repeated(self, repeat: Repeat) -> None:
-            self.repeats.append(repeat)
-
-    told = Told()
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
-    database = Database(DatabaseSettings(url=url, tls=Tls.INSECURE_LOCAL_ONLY), observer=told)
-    with database.transaction() as connection:
-        proxy.inject(Fault(Action.RESET))
-        connection.execute(INSERT)
-    database.close()
-    assert told.repeats == [Repeat(kind="connection_lost", wait_ms=0.0)]
-
-
-@pytest.mark.parametrize("after_bytes", [0, 40, 100])
-def test_a_first_flight_that_is_cut_on_its_way_is_sent_again(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, after_bytes: int
-) -> None:
-    """Rows 11 and 22: the server has got a part of it, or nothing."""
-    with proxied.transaction() as connection:
-        proxy.inject(Fault(Action.RESET, Direction.TO_SERVER, after_bytes=after_bytes))
-        connection.execute(INSERT)
-    assert applied(postgres) == 1
-
-
-def test_a_read_in_autocommit_is_sent_again(proxied: Database, proxy: Proxy) -> None:
-    """Row 11: a SELECT that calls nothing can be asked twice, wherever in the borrow it stands."""
-    with proxied.autocommit() as connection:
-        for _ in range(2):
-            proxy.inject(Fault(Action.RESET))
-            assert connection.scalar(text("select count(*) from lost_in_work")) == 0
-
-
-def test_a_write_in_autocommit_is_never_sent_again(proxied: Database, postgres: PostgresServer, proxy: Proxy) -> None:
-    """Row 21: it was its own transaction and may have been committed: the handler is told that this is not known."""
-    with pytest.raises(CommitUnknownError), proxied.autocommit() as connection:
-        proxy.inject(Fault(Action.RESET))
-        connection.execute(INSERT)
-    assert applied(postgres) == 1
-
-
-@pytest.mark.parametrize("end", ["57P01", "RST", "FIN"])
-def test_a_write_in_autocommit_is_not_sent_on_a_connection_that_has_ended(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, end: str
-) -> None:
-    """Rows 3 and 11: the socket shows the loss before anything is sent, so that there is no doubt: invisible."""
-    with proxied.autocommit() as connection:
-        connection.execute(INSERT)
-        ENDS[end](postgres, proxy)
-        time.sleep(0.1)
-        connection.execute(INSERT)
-    assert applied(postgres) == 2
-
-
-def test_a_lease_that_ends_in_a_borrow_is_invisible(
-    make_database: Callable[..., Database], postgres: PostgresServer
-) -> None:
-    """Row 4: a handler that pauses in autocommit() finds its session closed by the server, and writes on another."""
-    database = make_database(postgres.url(), application_name="leased")
-    with database.autocommit() as connection:
-        connection.execute(INSERT)
-        session: Any = connection.connection.dbapi_connection
-        session.execute_simple("set idle_session_timeout = '200ms'")
-        session.left_residue = False
-        wait_until(lambda: not backends(postgres, "application_name = 'leased'"))
-        connection.execute(INSERT)
-    assert applied(postgres) == 2
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        "set work_mem = '1MB'",
-        "select set_config('app.user', 'x', false)",
-        "select pg_advisory_lock(7)",
-        "listen news",
-    ],
-)
-@pytest.mark.parametrize("kind", ["transaction", "autocommit"])
-def test_what_sets_up_the_session_first_is_sent_again(proxied: Database, proxy: Proxy, first: str, kind: str) -> None:
-    """Row 11: nothing was there to be lost with the session, and the new one is set up in its place."""
-    with getattr(proxied, kind)() as connection:
-        proxy.inject(Fault(Action.RESET))
-        connection.execute(text(first))
-        assert connection.scalar(text("select 1")) == 1
-
-
-def test_what_was_set_up_before_is_not_lost_in_silence(proxied: Database, proxy: Proxy) -> None:
-    """Row 20: a session whose settings the handler counts on is not replaced by another."""
-    with pytest.raises(ConnectionLostError), proxied.autocommit() as connection:
-        connection.execute(text("set work_mem = '1MB'"))
-        proxy.inject(Fault(Action.RESET))
-        connection.execute(text("select 1"))
-
-
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("action", [Action.RESET, Action.SWALLOW])
 def test_a_handlers_own_error_is_not_hidden_by_a_loss(
@@ -359,22 +180,6 @@ def test_a_transaction_that_begins_with_a_copy_is_run_again_as_a_whole(
     assert applied(postgres) == 2
 
 
-def test_a_new_session_is_told_the_time_that_is_left(
-    make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
-) -> None:
-    """Row 12: what it says of its limit afterwards is what the server knows."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
-    database = make_database(url, pool_size=1, silence_s=1.0)
-    with database.invocation(20_000), database.transaction() as connection:
-        connection.execute(text("select 1"))
-    with database.invocation(10_000), database.transaction() as connection:
-        proxy.end(Action.SWALLOW)
-        connection.execute(text("select 1"))
-        session: Any = connection.connection.dbapi_connection
-    [[told]] = session.execute_simple("show statement_timeout").rows
-    assert told == f"{session.time_limit._session_ms}ms"
-
-
 def test_the_overall_deadline_holds_against_a_trickle(proxied: Database, proxy: Proxy, noticed: Noticed) -> None:
     """Row 14: a byte a second is a sign of life each time; the deadline is one for all of them."""
     bound_s = 4.0  # half of the reserve is spent on stopping the statement
@@ -407,44 +212,3 @@ def test_a_crash_of_the_server_is_survived(
         database.run_transaction(work)
     # The server may still have to recover: its crash is noticed when it likes.
     assert database.run_transaction(lambda connection: connection.scalar(text("select count(*) from crashed"))) == 2
-
-
-def test_a_later_borrower_never_reads_an_earlier_reply(proxied: Database, proxy: Proxy, noticed: Noticed) -> None:
-    """Row 22: whatever byte of a reply the stream ends at, the next borrower gets its own rows."""
-    with proxied.autocommit() as connection:
-        connection.execute(text("select 1"))
-    before = proxy.traffic().to_client
-    with proxied.autocommit() as connection:
-        connection.execute(text("select 'mine' from generate_series(1, 3)")).all()
-    length = proxy.traffic().to_client - before
-    for after_bytes in range(0, min(length, 300), 7):
-        with proxied.autocommit() as connection, noticed.within(proxied.settings.silence_s, 22):
-            proxy.inject(Fault(Action.RESET, after_bytes=after_bytes))
-            connection.execute(text("select 'mine' from lost_in_work")).all()
-        with proxied.autocommit() as connection:
-            assert connection.scalar(text("select 'yours'")) == "yours"
-
-
-def test_a_dead_backend_leaves_no_session_behind(proxied: Database, postgres: PostgresServer, proxy: Proxy) -> None:
-    """Row 11: what replaces a dead connection is one connection, not two."""
-    insert(proxied)
-    proxy.end()
-    insert(proxied)
-    assert len(backends(postgres, "application_name = 'proxied'")) <= 1
-
-
-def test_the_locks_of_a_half_sent_flight_stop_nobody(
-    proxied: Database, postgres: PostgresServer, proxy: Proxy, noticed: Noticed
-) -> None:
-    """Rows 12 and 16: the server has got a part of a flight; it waits for the rest, with locks and without time-out."""
-    run(postgres, "insert into lost_in_work values (0)")
-    breaks = Once(lambda: proxy.inject(Fault(Action.SWALLOW, Direction.TO_SERVER, after_bytes=30)))
-
-    def work(connection: Connection) -> None:
-        connection.execute(text("update lost_in_work set n = n + 1"))
-        breaks()
-        connection.execute(text("update lost_in_work set n = n + 1"))
-
-    with noticed.within(2.0, 16), proxied.invocation(10_000):
-        proxied.run_transaction(work)
-    assert run(postgres, "select n from lost_in_work") == [(2,)]

@@ -149,6 +149,18 @@ class Site:
                 admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
 
+def tables(site: Site) -> set[str]:
+    with site.as_master() as master:
+        return {name for (name,) in master.execute("select tablename from pg_tables where schemaname = 'public'")}
+
+
+def role(site: Site, what: str) -> Any:  # noqa: ANN401 - any value
+    with site.as_master() as master:
+        query = f"select {what} from pg_roles where rolname = %s"  # noqa: S608 - the tests' own text
+        found = master.execute(query, [site.role]).fetchone()
+    return found and found[0]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _variables(manager: SecretsManager) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
