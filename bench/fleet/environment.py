@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.fleet.counting import Counts, Transact
 from bench.fleet.scenarios import Scenario
-from bench.fleet.strategies import STRATEGIES, Counts, Transact
+from bench.fleet.strategies import STRATEGIES
 
 MESSAGE_BYTES = 4096
 

@@ -1,48 +1,22 @@
 """How an environment comes by a connection: ours, and what others do. Each returns right after the transaction.
 
 A strategy is made once in an environment of a scenario and then called for each invocation with the seconds that the
-statement takes and the seconds that are left. Where a library has rules for Lambda, they are written down here in our
-words.
+statement takes and the seconds that are left.
 """
 
 import logging
-import random
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-import psycopg2
 import psycopg2.extensions
 from psycopg2.pool import SimpleConnectionPool
 from psycopg_pool import ConnectionPool
 from sqlalchemy import NullPool, QueuePool, create_engine, text
 
+from bench.fleet.counting import WORK, Counts, Strategy, Transact, counted_connect, work
 from bench.fleet.scenarios import Scenario
-from db import Borrow, Database, DatabaseSettings, Tls
-from db.observation import Silence
-
-WORK = "select pg_sleep(%s)"
-Transact = Callable[[float, float], None]
-Strategy = Callable[[str, Scenario, "Counts"], Transact]
-
-
-@dataclass
-class Counts(Silence):
-    """What the invocation that goes on has cost the server."""
-
-    attempts: int = 0
-    connects: int = 0
-
-    def reset(self) -> None:
-        """Begin anew."""
-        self.attempts = self.connects = 0
-
-    def borrowed(self, borrow: Borrow) -> None:
-        """Take our own fact."""
-        self.connects += borrow.opened
-        self.attempts += borrow.slots.refusals + borrow.opened
+from bench.fleet.serverless import serverless_mysql, serverless_postgres
+from db import Database, DatabaseSettings, Tls
 
 
 def slotwise(url: str, scenario: Scenario, counts: Counts) -> Transact:
@@ -55,18 +29,6 @@ def slotwise(url: str, scenario: Scenario, counts: Counts) -> Transact:
             connection.execute(text("select pg_sleep(:work_s)"), {"work_s": work_s})
 
     return transact
-
-
-def counted_connect(url: str, counts: Counts) -> Callable[[], Any]:
-    """Return psycopg2's connect, counting."""
-
-    def connect() -> Any:  # noqa: ANN401 - psycopg2 has no types
-        counts.attempts += 1
-        connection = psycopg2.connect(url, connect_timeout=5)
-        counts.connects += 1
-        return connection
-
-    return connect
 
 
 def null_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
@@ -99,15 +61,9 @@ def kept(url: str, _scenario: Scenario, counts: Counts) -> Transact:
     def transact(work_s: float, _left_s: float) -> None:
         if not held or held[0].closed:
             held[:] = [connect()]
-        _work(held[0], work_s)
+        work(held[0], work_s)
 
     return transact
-
-
-def _work(connection: Any, work_s: float) -> None:  # noqa: ANN401 - any DBAPI connection
-    with connection.cursor() as cursor:
-        cursor.execute(WORK, (work_s,))
-    connection.commit()
 
 
 def psycopg2_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
@@ -126,7 +82,7 @@ def psycopg2_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
             pools.append(SimpleConnectionPool(1, 10, url, connection_factory=Counting))
         connection = pools[0].getconn()
         try:
-            _work(connection, work_s)
+            work(connection, work_s)
         finally:
             pools[0].putconn(connection)
 
@@ -155,99 +111,6 @@ def psycopg_pool(url: str, _scenario: Scenario, counts: Counts) -> Transact:
             connection.execute(WORK, (work_s,))
 
     return transact
-
-
-def is_full(error: psycopg2.Error) -> bool:
-    """Say whether the server had no slot; psycopg2 gives no SQLSTATE where connecting fails."""
-    return "slots" in str(error) or "too many" in str(error)
-
-
-def serverless_mysql(url: str, _scenario: Scenario, counts: Counts) -> Transact:
-    """Follow serverless-mysql 1.5.4: count at the end; over 80 % kill who sleeps longest, or else close one's own."""
-    connect = counted_connect(url, counts)
-    held: list[Any] = []
-
-    def connected() -> Any:  # noqa: ANN401 - psycopg2 has no types
-        for retries in range(51):
-            try:
-                return connect()
-            except psycopg2.OperationalError as error:
-                if not is_full(error) or retries == 50:  # noqa: PLR2004 - its default
-                    raise
-                time.sleep(random.uniform(0, min(100, 2 * 2**retries)) / 1000)  # noqa: S311 - its rule
-        raise AssertionError
-
-    def transact(work_s: float, _left_s: float) -> None:
-        if not held or held[0].closed:
-            held[:] = [connected()]
-        try:
-            _work(held[0], work_s)
-        except psycopg2.OperationalError:
-            held[:] = [connected()]
-            _work(held[0], work_s)
-        if _mysql_end(held[0]):
-            held.pop().close()
-
-    return transact
-
-
-def _mysql_end(connection: Any) -> bool:  # noqa: ANN401 - psycopg2 has no types
-    """Say whether to close the own connection after killing what should be killed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select count(*), current_setting('max_connections')::int,"
-            " coalesce(max(extract(epoch from now() - state_change)) filter (where state = 'idle'), 0)::float"
-            " from pg_stat_activity where usename is not null"
-        )
-        total, most, oldest_s = cursor.fetchone()
-        at_least_s = min(max(oldest_s, 3.0), 900.0)
-        killed = 0
-        if total / most > 0.8 and at_least_s <= oldest_s:  # noqa: PLR2004 - its default
-            cursor.execute(
-                "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = current_user"
-                " and state = 'idle' and extract(epoch from now() - state_change) >= %s",
-                (at_least_s,),
-            )
-            killed = cursor.fetchone()[0]
-    connection.commit()
-    return bool(total / most > 0.8 and not killed)  # noqa: PLR2004 - its default
-
-
-def serverless_postgres(url: str, scenario: Scenario, counts: Counts) -> Transact:
-    """Follow serverless-postgres 1.3.0: when over 80 % are taken, kill who has idled for half a second."""
-    connect = counted_connect(url, counts)
-    held: list[Any] = []
-
-    def attempt(work_s: float) -> None:
-        if not held or held[0].closed:
-            held[:] = [connect()]
-        _work(held[0], work_s)
-
-    def transact(work_s: float, _left_s: float) -> None:
-        for retries in range(4):
-            try:
-                attempt(work_s)
-                break
-            except psycopg2.OperationalError:
-                if retries == 3:  # noqa: PLR2004 - its default
-                    raise
-                time.sleep(min(1000, random.uniform(2, 3000)) / 1000)  # noqa: S311 - its rule
-        _postgres_clean(held[0], scenario.slots)
-
-    return transact
-
-
-def _postgres_clean(connection: Any, slots: int) -> None:  # noqa: ANN401 - psycopg2 has no types
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select count(*) from pg_stat_activity where usename = current_user and datname = current_database()"
-        )
-        if cursor.fetchone()[0] > slots * 0.8:
-            cursor.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where usename = current_user"
-                " and datname = current_database() and state = 'idle' and now() - state_change > interval '0.5 s'"
-            )
-    connection.commit()
 
 
 STRATEGIES: dict[str, Strategy] = {
