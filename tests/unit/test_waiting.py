@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from db.deadline import Deadline
-from db.errors import LoginRefusedError, SaturatedError
+from db.errors import DeadlineExceededError, LoginRefusedError, SaturatedError
 from db.fleet.policy import FIRST_PATIENCE, LONGEST_PAUSE_S, PATIENCE_IS_BACK_AFTER_S
 from db.fleet.waiting import RETRY_AFTER_S, Queue
 
@@ -59,6 +59,23 @@ def test_waiting_ends_with_patience_or_deadline_whichever_is_first(
         waiting.wait_for(server.attempt, server.waits.append)
     assert bound_s * 0.8 < server.now <= bound_s
     assert len(server.waits) == server.attempts < 30
+
+
+def test_who_was_refused_and_has_no_time_left_for_another_attempt_is_told_of_the_slots() -> None:
+    """503 with a Retry-After, whether the time ends in a wait or behind it; who was not refused ran out of time."""
+    server = Server(refuses=1)
+
+    def late() -> str:
+        server.attempt()
+        raise DeadlineExceededError("no time left to connect")
+
+    waiting = queue(server, draw=lambda: 0.5)
+    with pytest.raises(SaturatedError, match="no slot") as caught:
+        waiting.wait_for(late, server.waits.append)
+    assert caught.value.retry_after_s == 3
+    server.now += LONGEST_PAUSE_S
+    with pytest.raises(DeadlineExceededError):
+        waiting.wait_for(late, server.waits.append)
 
 
 def test_an_environments_first_slot_is_waited_for_longest_and_once() -> None:

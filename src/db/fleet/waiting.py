@@ -10,7 +10,7 @@ from random import SystemRandom
 from typing import TypeVar
 
 from db.deadline import Clock, Deadline
-from db.errors import SaturatedError
+from db.errors import DeadlineExceededError, SaturatedError
 from db.fleet.policy import next_wait_s, patience_s, pause_s
 
 T = TypeVar("T")
@@ -48,20 +48,26 @@ class Queue:
     def wait_for(self, attempt: Callable[[], T], refused: Callable[[float], None]) -> T:
         """Return what `attempt` returns once there is a slot for it; tell `refused` how long is waited each time.
 
-        Raises SaturatedError, with a Retry-After of its own, when patience or deadline end before that; and without an
-        attempt for a moment after that.
+        Raises SaturatedError, with a Retry-After of its own, when patience or deadline end before that, be it in an
+        attempt that is not the first; and without an attempt for a moment after that.
         """
         now = self._clock()
         if now < self._pauses_until:
             raise self._turned_away(SaturatedError("the server had no slot left a moment ago"))
         longest_s = patience_s(self._longest_s, now - self._in_vain_at, is_first=self._is_first)
         patience, self._is_first = self._deadline().within(longest_s), False
+        refusal: SaturatedError | None = None
         while True:
             left_s = patience.remaining_s()
             try:
                 return attempt()
             except SaturatedError as error:
                 self._wait(patience, left_s - patience.remaining_s(), refused, error)
+                refusal = error
+            except DeadlineExceededError as error:
+                if refusal is None:
+                    raise
+                raise self._in_vain(refusal) from error
 
     def _wait(
         self, patience: Deadline, attempt_s: float, refused: Callable[[float], None], error: SaturatedError
@@ -71,14 +77,14 @@ class Queue:
         wait_s = next_wait_s(left_s, self._draw())
         if wait_s + attempt_s >= left_s:
             refused(0.0)
-            self._give_up()
-            raise self._turned_away(error) from error
+            raise self._in_vain(error) from error
         refused(wait_s)
         self._sleep(wait_s)
 
-    def _give_up(self) -> None:
+    def _in_vain(self, error: SaturatedError) -> SaturatedError:
         self._in_vain_at = self._clock()
         self._pauses_until = self._in_vain_at + pause_s(self._draw())
+        return self._turned_away(error)
 
     def _turned_away(self, error: SaturatedError) -> SaturatedError:
         earliest_s, latest_s = RETRY_AFTER_S
