@@ -55,9 +55,9 @@ torture: $(VENV)/.installed ## Cut 1,000 connections at random bytes and compare
 pooler: $(VENV)/.installed ## Run the integration tests once more, through PgBouncer in transaction mode
 	@$(BIN)/python -m pytest --quiet --through-pgbouncer tests/integration tests/functions
 
-# Each supported Python that is here, in an environment of its own, both at once; in CI all of them have to be here.
+# Each supported Python that is here, in an environment of its own; in CI all of them have to be here.
 versions: $(VENV)/.installed ## Run the fast tests under the other supported Pythons
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target .venv-3.12/.tested .venv-3.13/.tested
+	@$(MAKE) --no-print-directory .venv-3.12/.tested .venv-3.13/.tested
 
 .venv-%/.tested: FORCE
 	@if [ -z "$$(.ci/python $*)" ]; then echo "no Python $* here: not tested with it"; [ -z "$$CI" ]; exit; fi; \

@@ -100,14 +100,14 @@ def test_a_trickle_does_not_stretch_the_deadline(connection: Connection, proxy: 
 
 @pytest.fixture
 def hurried(server_itself: PostgresServer) -> Iterator[Connection]:
-    """A connection with half a second left, less than its transaction's limit."""
+    """A connection with a second and a half left, less than its transaction's limit."""
     with connected(server_itself, reserve_s=20) as connection:  # no proxy, which would buffer
-        connection.deadline = Deadline.after(1)
+        connection.deadline = Deadline.after(2)
         value(connection, "select pg_sleep(0.5)::text")
         yield connection
 
 
-LONG_FLIGHT = ("select pg_sleep(%s), length(%s)", [(0.8, ""), (0, "x" * 20_000_000)])
+LONG_FLIGHT = ("select pg_sleep(%s), length(%s)", [(3, ""), (0, "x" * 20_000_000)])
 """More than all buffers hold; the server reads no further while it sleeps."""
 
 
@@ -131,5 +131,5 @@ def test_a_peer_that_never_reads_again_is_given_up_at_the_deadline(
     with pytest.raises(TookTooLongError) as caught:
         hurried.cursor().executemany(*LONG_FLIGHT)
     assert sqlstate_of(caught.value) == "57014"
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 2.5
     assert not hurried.is_alive()
