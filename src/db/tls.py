@@ -69,10 +69,11 @@ def _trust(context: ssl.SSLContext, authorities: str, region: str | None) -> Non
         return context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if authorities == RDS_AUTHORITIES:
         return context.load_verify_locations(cadata=_rds_authorities(region))
-    is_text = PEM in authorities  # comments may stand before it
+    is_text = PEM in authorities  # comments may stand before it, in any language
+    given = {"cadata": authorities.encode("ascii", "ignore").decode()} if is_text else {"cafile": authorities}
     try:
-        return context.load_verify_locations(**{"cadata" if is_text else "cafile": authorities})
-    except (OSError, ssl.SSLError) as error:
+        return context.load_verify_locations(**given)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; no path has a NUL in it
         source = "its text" if is_text else authorities
         raise ConfigurationError(f"DB_TLS_CA: no PEM certificates can be read from {source}") from error
 

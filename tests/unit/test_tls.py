@@ -79,7 +79,7 @@ def test_an_authority_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
     """A PEM file replaces the others, and so does its text, where there is no file to point to."""
     file = Authority(tmp_path).file
     assert len(trusted("db.example.com", tls_ca=str(file))) == 1
-    for text in (file.read_text(), f"\n# ours\n{file.read_text()}"):
+    for text in (file.read_text(), f"\n# ours\n{file.read_text()}", f"# die der Ämter\n{file.read_text()}# …\n"):
         assert trusted("db.example.com", tls_ca=text) == trusted("db.example.com", tls_ca=str(file))
 
 
@@ -97,6 +97,12 @@ def test_a_file_without_certificates_is_named(tmp_path: Path, content: str | Non
         file.write_text(content)
     with pytest.raises(ConfigurationError, match=re.escape(str(file))):
         client_context(settings(tls_ca=str(file)), "db.example.com")
+
+
+def test_a_path_that_cannot_be_one_is_refused() -> None:
+    """As one where nothing is."""
+    with pytest.raises(ConfigurationError, match="no PEM certificates can be read"):
+        client_context(settings(tls_ca="/ca\0.pem"), "db.example.com")
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "db", RDS_HOST, "localhost.example.com", "127.0.0.1.example.com", "::2"])
