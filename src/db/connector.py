@@ -138,6 +138,7 @@ class Connector:
             login.host,
             login.port,
             client_context(self._settings, login.host),
+            any_curve=lambda: client_context(self._settings, login.host, any_curve=True),
             direct_tls=self._settings.tls_negotiation is TlsNegotiation.DIRECT,
             silence_s=self._settings.silence_s,
         )

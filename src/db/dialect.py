@@ -168,18 +168,19 @@ def session_from(
 ) -> SessionOptions:
     """Return whom to log in where, from what pg8000's `connect` takes."""
     return SessionOptions(
-        address=Address(host, int(port), _tls(host, asked=ssl_context)),
+        address=_address(host, int(port), asked=ssl_context),
         user=user,
         password=password,
         required={"database": database or user, "application_name": application_name, **startup_params},
     )
 
 
-def _tls(host: str, *, asked: ssl.SSLContext | bool | None) -> ssl.SSLContext | None:
+def _address(host: str, port: int, *, asked: ssl.SSLContext | bool | None) -> Address:
     if isinstance(asked, ssl.SSLContext):
-        return asked
-    in_clear = asked is False or (asked is None and is_loopback(host))
-    return None if in_clear else system_context()
+        return Address(host, port, asked)
+    if asked is False or (asked is None and is_loopback(host)):
+        return Address(host, port)
+    return Address(host, port, system_context(), any_curve=lambda: system_context(any_curve=True))
 
 
 def _asked_for_read_only(connection: Any) -> bool:  # noqa: ANN401 - SQLAlchemy's several kinds of connection

@@ -18,20 +18,22 @@ AUTHORITIES = Path(__file__).with_name("authorities.pem")
 PEM = "-----BEGIN CERTIFICATE-----"
 
 
-def client_context(settings: DatabaseSettings, host: str) -> ssl.SSLContext | None:
+def client_context(settings: DatabaseSettings, host: str, *, any_curve: bool = False) -> ssl.SSLContext | None:
     """Return the process's context that verifies `host`; None for plaintext, which stays on this machine.
 
+    `any_curve` is for a server that does not take the one of the usual context; nothing else is different.
     Raises ConfigurationError where plaintext would leave the machine, or the authorities cannot be read.
     """
     if settings.tls is Tls.INSECURE_LOCAL_ONLY:
         _require_loopback(host)
         return None
-    return _verifying(settings.tls_ca, _region(host) if settings.tls_ca == RDS_AUTHORITIES else None)
+    region = _region(host) if settings.tls_ca == RDS_AUTHORITIES else None
+    return _verifying(settings.tls_ca, region, any_curve=any_curve)
 
 
-def system_context() -> ssl.SSLContext:
+def system_context(*, any_curve: bool = False) -> ssl.SSLContext:
     """Return the process's context that trusts whom the system trusts."""
-    return _verifying(SYSTEM_AUTHORITIES, None)
+    return _verifying(SYSTEM_AUTHORITIES, None, any_curve=any_curve)
 
 
 def _require_loopback(host: str) -> None:
@@ -49,12 +51,14 @@ def is_loopback(host: str) -> bool:
 
 
 @cache
-def _verifying(authorities: str, region: str | None) -> ssl.SSLContext:
+def _verifying(authorities: str, region: str | None, *, any_curve: bool) -> ssl.SSLContext:
     """Build a context. Python's defaults differ between versions; what matters is said here, and the same on all."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # certificate and host name are checked
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Up to 17 PostgreSQL takes no other curve unless told to: to offer another costs a flight (HelloRetryRequest).
-    context.set_ecdh_curve("prime256v1")
+    if not any_curve:
+        # Up to 17 PostgreSQL takes no other unless told to: to offer another first costs a flight (HelloRetryRequest),
+        # and Python can name several, this one first, since 3.15 only.
+        context.set_ecdh_curve("prime256v1")
     context.set_alpn_protocols([ALPN])  # what direct TLS asks for; in answer to an SSLRequest it does no harm
     _trust(context, authorities, region)
     return context
@@ -65,10 +69,11 @@ def _trust(context: ssl.SSLContext, authorities: str, region: str | None) -> Non
         return context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if authorities == RDS_AUTHORITIES:
         return context.load_verify_locations(cadata=_rds_authorities(region))
-    is_text = PEM in authorities  # comments may stand before it
+    is_text = PEM in authorities  # comments may stand before it, in any language
+    given = {"cadata": authorities.encode("ascii", "ignore").decode()} if is_text else {"cafile": authorities}
     try:
-        return context.load_verify_locations(**{"cadata" if is_text else "cafile": authorities})
-    except (OSError, ssl.SSLError) as error:
+        return context.load_verify_locations(**given)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; no path has a NUL in it
         source = "its text" if is_text else authorities
         raise ConfigurationError(f"DB_TLS_CA: no PEM certificates can be read from {source}") from error
 

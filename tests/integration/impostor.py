@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 import trustme
 
@@ -14,6 +15,8 @@ from tests.faults.tls import SSL_REQUEST
 
 Speech = Callable[[socket.socket, bool], ssl.SSLSocket | None]
 """What an impostor does with a client, who has asked for TLS or not; returns the encrypted connection, if any."""
+HANDSHAKE_FAILURE = bytes([21, 3, 3, 0, 2, 2, 40])
+"""A fatal alert."""
 CLIENT_HELLO = b"\x16"
 """The first byte of who begins with TLS at once."""
 
@@ -25,6 +28,8 @@ class Impostor:
     speech: Speech
     clear: bytearray = field(default_factory=bytearray)
     decrypted: bytearray = field(default_factory=bytearray)
+    met: int = 0
+    """How many connections there were."""
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[int]:
@@ -40,6 +45,7 @@ class Impostor:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = listener.accept()
+                self.met += 1
                 self._meet(client)
 
     def _meet(self, client: socket.socket) -> None:
@@ -59,6 +65,21 @@ def says(answer: bytes) -> Speech:
 
     def speak(client: socket.socket, _asks: bool) -> None:  # noqa: FBT001 - a Speech
         client.sendall(answer)
+
+    return speak
+
+
+def refuses(client: socket.socket, asks: bool) -> None:  # noqa: FBT001 - a Speech
+    """Say that nothing of what was offered will do: https://www.rfc-editor.org/rfc/rfc8446#section-6."""
+    client.sendall(b"S" * asks + HANDSHAKE_FAILURE)
+
+
+def refuses_first(speech: Speech) -> Speech:
+    """Return the speech of one who refuses one handshake, and goes on as `speech` with whoever comes back."""
+    speeches = chain([refuses], repeat(speech))
+
+    def speak(client: socket.socket, asks: bool) -> ssl.SSLSocket | None:  # noqa: FBT001 - as above
+        return next(speeches)(client, asks)
 
     return speak
 

@@ -13,7 +13,15 @@ from db.settings import TlsNegotiation
 from local.postgres import PostgresServer
 from tests.canary import PASSWORD
 from tests.faults.tls import SSL_REQUEST, Authority, TlsFront
-from tests.integration.impostor import Impostor, Speech, says, server_context, shakes_hands
+from tests.integration.impostor import (
+    Impostor,
+    Speech,
+    refuses,
+    refuses_first,
+    says,
+    server_context,
+    shakes_hands,
+)
 
 USER = "canary-user"
 HOST = "localhost"
@@ -44,6 +52,11 @@ def speechless(answer: bytes) -> Callable[[trustme.CA], Speech]:
     return lambda _ours: says(answer)
 
 
+def reluctant(made: Callable[[trustme.CA], Speech]) -> Callable[[trustme.CA], Speech]:
+    """Return who refuses the first handshake, so that another is offered, and is then what `made` makes."""
+    return lambda ours: refuses_first(made(ours))
+
+
 DAY = timedelta(days=1)
 IMPOSTORS: dict[str, Callable[[trustme.CA], Speech]] = {
     "answers N": speechless(b"N"),
@@ -64,7 +77,21 @@ IMPOSTORS: dict[str, Callable[[trustme.CA], Speech]] = {
     "data behind the S": shows(HOST, behind=AUTHENTICATION_OK),
     "an error behind the S": shows(HOST, behind=b"E\0\0\0\x0eC28P01\0Mno\0\0"),
     "one byte behind the S": shows(HOST, behind=b"S"),
+    "refuses every handshake": lambda _ours: refuses,
 }
+RELUCTANT = {
+    f"refuses a handshake, then: {name}": reluctant(IMPOSTORS[name])
+    for name in (
+        "answers N and asks for the password",
+        "answers S and goes on in clear",
+        "another authority",
+        "another host's name",
+        "expired",
+        "TLS 1.1",
+        "data behind the S",
+    )
+}
+"""The other offer, which such a one has made us make, is worth as much as the first."""
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +116,17 @@ def test_the_right_server_is_trusted(ours: trustme.CA, trusted: Path, negotiatio
         connect(port, trusted, negotiation)
     assert USER.encode() in impostor.decrypted
     assert in_clear(impostor.clear).startswith(SSL_REQUEST) == (negotiation is TlsNegotiation.POSTGRES)
+
+
+@pytest.mark.parametrize("negotiation", TlsNegotiation)
+def test_a_refused_handshake_is_tried_once_more(ours: trustme.CA, trusted: Path, negotiation: TlsNegotiation) -> None:
+    """With whoever proves then that he is the right one; the reluctant ones of the matrix below can be trusted, too."""
+    context = server_context(ours.issue_cert(HOST))
+    context.set_alpn_protocols(["postgresql"])
+    impostor = Impostor(refuses_first(shakes_hands(context)))
+    with impostor.listening() as port, pytest.raises(UnreachableError):
+        connect(port, trusted, negotiation)
+    assert USER.encode() in impostor.decrypted
 
 
 @pytest.mark.parametrize("protocols", [[], ["http/1.1"]])
@@ -132,7 +170,7 @@ def in_clear(sent: bytes | bytearray) -> bytes:
 
 
 @pytest.mark.parametrize("negotiation", TlsNegotiation)
-@pytest.mark.parametrize("made", IMPOSTORS.values(), ids=IMPOSTORS)
+@pytest.mark.parametrize("made", [*IMPOSTORS.values(), *RELUCTANT.values()], ids=[*IMPOSTORS, *RELUCTANT])
 def test_an_impostor_is_refused_and_learns_nothing(
     made: Callable[[trustme.CA], Speech], ours: trustme.CA, trusted: Path, negotiation: TlsNegotiation
 ) -> None:

@@ -63,11 +63,13 @@ def test_the_process_s_one_context_verifies_by_the_system_s_authorities(
     host: str, *, asked: bool | None, verifies: bool
 ) -> None:
     """Curve and ALPN included; parsed once, not at each connect. Plaintext is asked for, or stays on this machine."""
-    tls = session_from(user="me", host=host, ssl_context=asked).address.tls
-    assert tls is (system_context() if verifies else None)
+    address = session_from(user="me", host=host, ssl_context=asked).address
+    assert address.tls is (system_context() if verifies else None)
+    assert address.with_any_curve().tls is (system_context(any_curve=True) if verifies else None)
 
 
 def test_a_context_of_one_s_own_is_used() -> None:
     """Whatever it trusts."""
     own = ssl.create_default_context()
-    assert session_from(user="me", ssl_context=own).address.tls is own
+    address = session_from(user="me", ssl_context=own).address
+    assert address.tls is address.with_any_curve().tls is own

@@ -5,7 +5,10 @@ from typing import Any
 import botocore.session
 import pytest
 
-from db.environment.endpoint import UNUSUAL, Endpoint, secrets_manager
+from db import ConfigurationError
+from db.credentials.api import ApiSource
+from db.environment.endpoint import NAMED_BY, UNUSUAL, Endpoint, require_tls, secrets_manager
+from db.settings import LAMBDA_MARKS
 
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 NOBODY: Any = {"aws_access_key_id": "nobody", "aws_secret_access_key": "none"}
@@ -61,6 +64,48 @@ def test_the_services_own_variable_comes_before_the_one_for_all() -> None:
     """As the SDK has it."""
     both = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://own", "AWS_ENDPOINT_URL": "http://all"}
     assert secrets_manager("eu-central-1", both) == Endpoint("own")
+
+
+@pytest.mark.parametrize("mark", LAMBDA_MARKS)
+@pytest.mark.parametrize("variable", NAMED_BY)
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1:80", "HTTP://vpce.example", "http://127.0.0.1@evil.example/p", "http://"]
+)
+def test_lambda_asks_nobody_in_clear(mark: str, variable: str, url: str) -> None:
+    """The session token is in each request, whether the SDK sends it or we; the variable is named."""
+    with pytest.raises(ConfigurationError, match=f"^{variable} must be https"):
+        require_tls({mark: "x", variable: url})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"AWS_ENDPOINT_URL": "https://10.0.0.1"},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
+        {"AWS_ENDPOINT_URL": "http://[::1]:4566"},
+        {"AWS_ENDPOINT_URL": "http://localhost"},
+        {"AWS_ENDPOINT_URL": "http://[nowhere"},
+        {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://own", "AWS_ENDPOINT_URL": "http://all"},
+        {"AWS_ENDPOINT_URL": "http://host.docker.internal:4566", "AWS_SAM_LOCAL": "true"},
+    ],
+)
+def test_tls_this_machine_and_sam_local_are_taken(environ: dict[str, str]) -> None:
+    """The variable that counts is the service's own; `sam local` reaches the developer's machine by another name."""
+    require_tls({"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", **environ})
+
+
+def test_a_developers_machine_asks_whom_it_likes() -> None:
+    """An emulator in a container."""
+    require_tls({"AWS_ENDPOINT_URL": "http://emulator:4566"})
+
+
+def test_a_source_in_clear_is_not_even_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a function does not start with it, wherever its keys are and whoever asks."""
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "AWS_Lambda_python3.13")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://10.0.0.1")
+    with pytest.raises(ConfigurationError):
+        ApiSource("app/db")
 
 
 def test_a_port_belongs_to_what_a_request_names() -> None:

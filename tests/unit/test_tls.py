@@ -29,10 +29,11 @@ def trusted(host: str, **changes: object) -> list[str]:
     return [common_name(x509.load_der_x509_certificate(der)) for der in context.get_ca_certs(binary_form=True)]
 
 
+@pytest.mark.parametrize("any_curve", [False, True])
 @pytest.mark.parametrize("authorities", ["rds", "system"])
-def test_certificate_and_host_name_are_always_checked(authorities: str) -> None:
-    """Nothing older than TLS 1.2, nothing unverified."""
-    context = client_context(settings(tls_ca=authorities), RDS_HOST)
+def test_certificate_and_host_name_are_always_checked(authorities: str, *, any_curve: bool) -> None:
+    """Nothing older than TLS 1.2, nothing unverified, whichever curves are offered."""
+    context = client_context(settings(tls_ca=authorities), RDS_HOST, any_curve=any_curve)
     assert context is not None
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -42,6 +43,19 @@ def test_certificate_and_host_name_are_always_checked(authorities: str) -> None:
 def test_one_context_serves_the_process() -> None:
     """Two databases of one region share what is costly to build."""
     assert client_context(settings(), RDS_HOST) is client_context(settings(pool_size=0), "other" + RDS_HOST)
+
+
+def test_every_curve_is_offered_to_whom_is_trusted_anyway() -> None:
+    """By a context of its own, which differs in nothing but that, and is one for the process, too."""
+    usual, wider = (client_context(settings(), RDS_HOST, any_curve=each) for each in (False, True))
+    assert usual
+    assert wider
+    assert wider is not usual
+    assert wider is client_context(settings(), RDS_HOST, any_curve=True)
+    for of in (ssl.SSLContext.get_ca_certs, ssl.SSLContext.get_ciphers):
+        assert of(wider) == of(usual)
+    for each in ("check_hostname", "maximum_version", "minimum_version", "options", "verify_flags", "verify_mode"):
+        assert getattr(wider, each) == getattr(usual, each)
 
 
 def test_a_region_is_trusted_by_its_own_roots_and_rds_proxys() -> None:
@@ -65,7 +79,7 @@ def test_an_authority_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
     """A PEM file replaces the others, and so does its text, where there is no file to point to."""
     file = Authority(tmp_path).file
     assert len(trusted("db.example.com", tls_ca=str(file))) == 1
-    for text in (file.read_text(), f"\n# ours\n{file.read_text()}"):
+    for text in (file.read_text(), f"\n# ours\n{file.read_text()}", f"# die der Ämter\n{file.read_text()}# …\n"):
         assert trusted("db.example.com", tls_ca=text) == trusted("db.example.com", tls_ca=str(file))
 
 
@@ -83,6 +97,12 @@ def test_a_file_without_certificates_is_named(tmp_path: Path, content: str | Non
         file.write_text(content)
     with pytest.raises(ConfigurationError, match=re.escape(str(file))):
         client_context(settings(tls_ca=str(file)), "db.example.com")
+
+
+def test_a_path_that_cannot_be_one_is_refused() -> None:
+    """As one where nothing is."""
+    with pytest.raises(ConfigurationError, match="no PEM certificates can be read"):
+        client_context(settings(tls_ca="/ca\0.pem"), "db.example.com")
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "db", RDS_HOST, "localhost.example.com", "127.0.0.1.example.com", "::2"])

@@ -53,6 +53,6 @@ class ExtensionSource:
         try:
             status, text = exchange(beside, f"/secretsmanager/get?{query}", headers, None, deadline)
             content = json.loads(text) if status == HTTPStatus.OK else None
-        except (OSError, HTTPException, ValueError):
+        except (OSError, HTTPException, ValueError, RecursionError):  # JSON may be nested too deep
             return None
         return answer_in(content) if isinstance(content, dict) else None

@@ -7,8 +7,12 @@ https://docs.aws.amazon.com/general/latest/gr/asm.html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from db.settings import ENVIRONMENT
+from db.environment.process import is_local
+from db.errors import ConfigurationError
+from db.settings import ENVIRONMENT, LAMBDA_MARKS
+from db.tls import is_loopback
 
 UNUSUAL = frozenset(
     {
@@ -25,6 +29,9 @@ UNUSUAL = frozenset(
 )
 """Variables, in either case, by which the SDK goes elsewhere, or another way, or trusts others."""
 
+NAMED_BY = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
+"""Variables that name the endpoint; the first that is set counts."""
+
 MAX_PORT = 65535
 _URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
 _REGION = re.compile(r"(?:us|us-gov|eu|ap|sa|ca|me|af|il|mx|(cn))-[a-z]+-[0-9]+")
@@ -39,7 +46,7 @@ class Endpoint:
     port: int | None = None
     """None for the scheme's own."""
     is_plain: bool = False
-    """Without TLS: only where a variable says http."""
+    """Without TLS: only where a variable says http; see `require_tls`."""
 
     @property
     def authority(self) -> str:
@@ -47,12 +54,31 @@ class Endpoint:
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
+def require_tls(environ: Mapping[str, str] = ENVIRONMENT) -> None:
+    """Raise ConfigurationError where, in Lambda, a variable has Secrets Manager asked in clear on another machine.
+
+    The role's session token would be in the request, ours or the SDK's. `sam local` asks the developer's machine.
+    """
+    variable = next((name for name in NAMED_BY if environ.get(name)), None)
+    is_lambda = any(mark in environ for mark in LAMBDA_MARKS) and not is_local(environ)
+    if variable and is_lambda and _leaves_in_clear(environ[variable]):
+        raise ConfigurationError(f"{variable} must be https: in Lambda no http leaves the machine, but in `sam local`")
+
+
 def secrets_manager(region: str, environ: Mapping[str, str] = ENVIRONMENT) -> Endpoint | None:
     """Return the endpoint that a variable names, or the region's; None where it takes the SDK to know."""
     if any(value and name.upper() in UNUSUAL for name, value in environ.items()):
         return None
-    named = environ.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or environ.get("AWS_ENDPOINT_URL")
+    named = next(filter(None, map(environ.get, NAMED_BY)), None)
     return _named(named) if named else _public(region)
+
+
+def _leaves_in_clear(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # which it is to the SDK as well
+        return False
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _named(url: str) -> Endpoint | None:

@@ -11,7 +11,10 @@ from db.settings import ENVIRONMENT
 
 
 def is_local(environ: Mapping[str, str] = ENVIRONMENT) -> bool:
-    """Say whether `sam local` or `make run` runs this: good for conveniences, never a reason to be less careful."""
+    """Say whether `sam local` or `make run` runs this: good for conveniences, and to ask an emulator of AWS in clear.
+
+    Never a reason to be less careful with a database.
+    """
     return environ.get("AWS_SAM_LOCAL") == "true"
 
 

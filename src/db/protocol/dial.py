@@ -5,9 +5,9 @@ TLS: https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SS
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from db.deadline import Deadline
 from db.patience import timeout_s
@@ -22,6 +22,13 @@ SILENCE_S = 2.0
 PROBES = 3
 """How many may go unanswered until the kernel takes the other machine for gone."""
 
+HANDSHAKE_FAILURE = "ALERT_HANDSHAKE_FAILURE"
+"""In OpenSSL's name for the alert of who takes nothing of what was offered: RFC 8446, section 6.2."""
+
+
+class NothingInCommonError(DisconnectedError):
+    """The server takes nothing of what TLS offered it; it has not proven who it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -34,6 +41,12 @@ class Address:
     """Begin with TLS at once, as PostgreSQL 17 and later accept: one flight less."""
     silence_s: float = SILENCE_S
     """For how long the other machine may be silent; see `watch`."""
+    any_curve: Callable[[], ssl.SSLContext | None] | None = field(default=None, repr=False, compare=False)
+    """Returns what takes the place of `tls` for a server that takes no curve of it: as strict, a flight slower."""
+
+    def with_any_curve(self) -> "Address":
+        """Return the same place with every curve on offer."""
+        return replace(self, tls=self.any_curve()) if self.any_curve else self
 
     def __str__(self) -> str:
         """Name the place."""
@@ -41,7 +54,10 @@ class Address:
 
 
 def dial(address: Address, deadline: Deadline) -> socket.socket:
-    """Return a connected socket, TLS included; raise DisconnectedError where that fails or takes too long."""
+    """Return a connected socket, TLS included; raise DisconnectedError where that fails or takes too long.
+
+    NothingInCommonError is the kind of it where another offer may help.
+    """
     with _named(address):
         return _made_ready(connected(address.host, address.port, deadline), address, deadline)
 
@@ -61,7 +77,12 @@ def _named(address: Address) -> Iterator[None]:
     except TimeoutError as late:
         raise TookTooLongError(f"cannot connect to {address}: {late}") from late
     except OSError as error:
-        raise DisconnectedError(f"cannot connect to {address}: {error}") from error
+        kind = NothingInCommonError if _is_refusal(error) else DisconnectedError
+        raise kind(f"cannot connect to {address}: {error}") from error
+
+
+def _is_refusal(error: OSError) -> bool:
+    return isinstance(error, ssl.SSLError) and HANDSHAKE_FAILURE in (error.reason or "")
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """Opens a session: a socket, a login, and what was learnt about the server before. Knows nothing of statements."""
 
 import hashlib
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from db.deadline import Deadline
-from db.protocol.dial import Address, dial
+from db.protocol.dial import Address, NothingInCommonError, dial
 from db.protocol.login import PARAMETER_STATUS, DerivedKeys, HungUpEarlyError, Login, Message, RefusedEarlyError
 from db.protocol.server_errors import ServerError
 from db.protocol.transport import Transport
@@ -25,6 +26,8 @@ class Habits:
     """Servers that closed the connection at the last such message without a word: it may have been any trouble."""
     refuse_parameters: set[str] = field(default_factory=set)
     """Servers that do not take the optional startup parameters."""
+    refuse_curve: set[str] = field(default_factory=set)
+    """Servers that took none of the usual context's curves, and have proven themselves to the one that has them all."""
     proven: dict[bytes, Sequence[Message]] = field(default_factory=dict, repr=False)
     """The ParameterStatus of the last login, by `Session.digest`, where the next one may end in its first flight: the
     server takes SCRAM early and is no pooler. Taken out while one is under way, so that a failure is not repeated."""
@@ -41,6 +44,7 @@ class Habits:
         self.refuse_early.clear()
         self.hung_up.clear()
         self.refuse_parameters.clear()
+        self.refuse_curve.clear()
         self.proven.clear()
 
 
@@ -93,7 +97,8 @@ class Way:
 def open_session(session: Session, deadline: Deadline, habits: Habits, *, joins: bool = False) -> Opened:
     """Open a session; try the ordinary way where the short one fails. `joins`: the login may end in the first flight.
 
-    At most three connections: with everything, without the early SCRAM message, without the optional parameters.
+    At most three connections: with everything, without the early SCRAM message, without the optional parameters; and
+    one that ends in TLS's handshake before them, where the server takes another curve.
     """
     place = str(session.address)
     early = session.begins_scram and place not in habits.refuse_early
@@ -125,14 +130,33 @@ def _attempt(session: Session, deadline: Deadline, habits: Habits, way: Way, *, 
         if way.early and way.optional:
             habits.proven[digest] = [message for message in said if message[0] == PARAMETER_STATUS]
 
-    transport = Transport(dial(session.address, deadline), deadline)
+    sock, address = _dialled(session.address, deadline, habits)
+    transport = Transport(sock, deadline)
     try:
         login = Login(transport, session.user, session.password, habits.keys, learn)
         login.begin(session.parameters(optional=way.optional), early=way.early)
         if joins and way.early and (said := habits.proven.pop(digest, None)):
             login.prove()
-            return Opened(transport, session.address, said, login)
-        return Opened(transport, session.address, login.finish())
+            return Opened(transport, address, said, login)
+        return Opened(transport, address, login.finish())
     except BaseException:
         transport.close()
         raise
+
+
+def _dialled(address: Address, deadline: Deadline, habits: Habits) -> tuple[socket.socket, Address]:
+    """Dial, and say how: where nothing is in common, once more with every curve on offer, verified as before.
+
+    Whoever is between us and the server can make us do so, and wins nothing but the time that it takes.
+    """
+    place = str(address)
+    if place not in habits.refuse_curve:
+        try:
+            return dial(address, deadline), address
+        except NothingInCommonError:
+            if address.any_curve is None:
+                raise
+    wider = address.with_any_curve()
+    sock = dial(wider, deadline)
+    habits.refuse_curve.add(place)
+    return sock, wider

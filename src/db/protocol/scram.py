@@ -1,6 +1,6 @@
 """SCRAM-SHA-256 for a client, with the derived key kept: RFC 5802, RFC 7677, channel binding RFC 5929.
 
-scramp does the same but derives the key at each login and keeps the password; from it comes SASLprep.
+scramp does the same but derives the key at each login, keeps the password, and prepares some as no PostgreSQL does.
 """
 
 import base64
@@ -8,9 +8,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
-
-from scramp.utils import ScramException, saslprep
 
 from db.protocol.channel_binding import certificate_hash
 from db.protocol.server_errors import DisconnectedError
@@ -98,8 +95,10 @@ def verifier(password: str, salt: bytes, iterations: int = MIN_ITERATIONS) -> st
 
 
 def _prepared(password: str) -> bytes:
-    """Return the password in SASLprep's form, or as it is where it has none: so does the server."""
-    with suppress(ScramException):
+    """Return the password in SASLprep's form; PostgreSQL takes ASCII for prepared, control characters included."""
+    if not password.isascii():
+        from db.protocol.saslprep import saslprep  # noqa: PLC0415 - few passwords need it
+
         password = saslprep(password)
     return password.encode()
 
