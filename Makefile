@@ -94,7 +94,7 @@ stacks: $(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed ## Translate, lint and
 	@rm -rf .cache/stacks && PYTHONPATH=. AWS_DEFAULT_REGION=eu-central-1 \
 		$(SAM_VENV)/bin/python -m tests.stacks.translate .cache/stacks 2>/dev/null
 	@$(SAM_VENV)/bin/cfn-lint -- .cache/stacks/*.json
-	@$(CHECKOV_VENV)/bin/checkov --config-file .checkov.yaml $(foreach given,nothing everything,--file .cache/stacks/$(given)-given.json)
+	@$(CHECKOV_VENV)/bin/checkov --config-file .checkov.yaml $(foreach stack,nothing-given everything-given iam iam-to-given,--file .cache/stacks/$(stack).json)
 	@STACKS=.cache/stacks $(BIN)/python -m pytest tests/stacks
 
 fuzz: $(VENV)/.installed $(SECURITY_VENV)/.installed ## Send the local stack what its OpenAPI document allows, and what it does not

@@ -197,7 +197,7 @@ def of_migrations(revision: str | None, pending: list[str] | None) -> Finding:
 def of_monitor(name: str | None, facts: Facts) -> Finding:
     """Say whether the monitor can do its work: see, end, and look also where every slot is taken."""
     if name is None:
-        says = "the monitor logs in as the application: it sees that role only, and no slot is kept for it"
+        says = "the monitor has no login in the plan: it may see one role only, and no slot is kept for it"
         return warning("monitor", says, "give it a login: MonitorSecretId in the plan, MonitorSecretArn of the stack")
     if facts.monitor is None:
         return failure("monitor", f"the monitor's role {name} is not there", PROVISION)

@@ -52,7 +52,7 @@ class Plan(Wanted):
     application_port: Annotated[int, Field(ge=1, le=MAX_PORT)] | Literal[""] = ""
     """Its port there, where that is not the secret's."""
     monitor_secret_id: str = ""
-    """The same of the monitor, which logs in as the application where neither this nor `monitor_user` is given."""
+    """The same of the monitor, whose role is made where this or `monitor_user` is given."""
     monitor_user: str = ""
     schema_name: str = Field(default="public", min_length=1)
     """Where the tables are."""

@@ -18,6 +18,7 @@ from local.metrics import points_in
 from local.template import Template
 from monitor import Changes
 from monitor.survey import Count
+from tests.contract.resolution import Resolution
 from tests.contract.stack import functions, resources
 from tests.unit.test_verdicts import seen
 
@@ -92,10 +93,20 @@ def test_an_alarm_looks_at_what_is_sent(name: str) -> None:
 def test_an_alarm_says_what_is_wrong_and_tells_who_is_named(name: str) -> None:
     """Who is woken reads a sentence; silence is no alarm; a topic hears of the end too."""
     alarm = ALARMS[name]
-    assert len(alarm["AlarmDescription"]) > 40
+    for given in ({}, {"IamUser": "app_iam"}):
+        assert len(Resolution(given).of(alarm["AlarmDescription"])) > 40
     assert alarm["TreatMissingData"] == "notBreaching"
     topic = {"Fn::If": ["HasTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
     assert alarm["AlarmActions"] == alarm["OKActions"] == topic
+
+
+@pytest.mark.parametrize("name", ["RefusedLoginsAlarm", "SecretsAlarm"])
+def test_an_alarm_about_the_login_speaks_of_the_one_that_there_is(name: str) -> None:
+    """Who is woken does not look for a secret where there is none."""
+    description = ALARMS[name]["AlarmDescription"]
+    by_secret, by_iam = (Resolution(given).of(description) for given in ({}, {"IamUser": "app_iam"}))
+    assert ("secret" in by_secret, "IAM" in by_secret) == (True, False)
+    assert ("secret" in by_iam, "IAM" in by_iam) == (False, True)
 
 
 def test_the_dashboard_shows_what_is_sent() -> None:

@@ -1,10 +1,13 @@
 """What the functions may do, statement by statement: a right that nobody meant to give fails here."""
 
+import re
 from typing import Any
 
 import pytest
 
-from tests.contract.stack import resources
+from tests.contract.resolution import Resolution
+from tests.contract.stack import resources, template
+from tests.stacks.combinations import KEY
 
 NETWORK = [
     "ec2:CreateNetworkInterface",
@@ -22,6 +25,7 @@ MONITORS_SECRET = {
         {"Fn::If": ["MonitorSecretGiven", {"Ref": "MonitorSecretArn"}, {"Ref": "DatabaseSecretArn"}]},
     ]
 }
+LOGIN = {"Fn::If": ["LogsInByIam", {"Ref": "ApplicationIamLogin"}, {"Ref": "ApplicationLogin"}]}
 CANNOT_BE_NARROWED = {"AttachToTheSubnets", "KeepThemFromTheCode", "SendTraces"}
 """Statements about "*", because AWS defines no resource for their actions."""
 
@@ -36,6 +40,29 @@ def test_the_functions_read_one_secret_and_no_other() -> None:
     (read,) = _statements("ApplicationLogin").values()
     assert read["Action"] == "secretsmanager:GetSecretValue"
     assert read["Resource"] == SECRET
+
+
+def test_by_iam_the_functions_log_in_as_one_user_of_one_database() -> None:
+    """The stack's own, or the one that is given; no wildcard, and no parameter that could be one."""
+    (connect,) = _statements("ApplicationIamLogin").values()
+    assert connect["Action"] == "rds-db:connect"
+    arn, names = connect["Resource"]["Fn::Sub"]
+    assert arn == "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${ResourceId}/${IamUser}"
+    own, given = {"Fn::GetAtt": ["Database", "DBClusterResourceId"]}, {"Ref": "DatabaseResourceId"}
+    assert names == {"ResourceId": {"Fn::If": ["MakesDatabase", own, given]}}
+    for name in ("IamUser", "DatabaseResourceId"):
+        pattern = template()["Parameters"][name]["AllowedPattern"]
+        assert not [text for text in ("*", "app_*", "cluster-*", "a/b", "App", "pg_app") if re.fullmatch(pattern, text)]
+
+
+def test_by_iam_the_functions_read_no_secret() -> None:
+    """Neither policy, the secret's nor its key's, is there; and one of the two logins is in any case."""
+    conditions = {name: each.get("Condition") for name, each in template()["Resources"].items()}
+    assert (conditions["ApplicationLogin"], conditions["ApplicationIamLogin"]) == ("LogsInBySecret", "LogsInByIam")
+    by_iam = Resolution({"IamUser": "app_iam", **KEY})
+    assert not by_iam.holds("LogsInBySecret")
+    assert not by_iam.holds(conditions["KeyAccess"])
+    assert Resolution(KEY).holds(conditions["KeyAccess"])
 
 
 def test_the_monitor_reads_its_own_secret_and_no_other() -> None:
@@ -69,7 +96,10 @@ def test_the_network_is_lambdas_and_not_the_codes() -> None:
 def test_nothing_else_is_allowed() -> None:
     """No statement more, and "*" only where AWS leaves no choice."""
     keys = {"KeyAccess", "MonitorKeyAccess", "ProvisionKeyAccess", "ProxyKeyAccess"}
-    assert set(resources("AWS::IAM::ManagedPolicy")) == {"ApplicationLogin", "FunctionAccess", *keys}
+    assert set(resources("AWS::IAM::ManagedPolicy")) == {
+        *("ApplicationLogin", "ApplicationIamLogin", "FunctionAccess"),
+        *keys,
+    }
     assert set(_statements("FunctionAccess")) == CANNOT_BE_NARROWED
     for policy in resources("AWS::IAM::ManagedPolicy"):
         for sid, statement in _statements(policy).items():
@@ -100,23 +130,24 @@ def test_a_functions_role_adds_its_own_log_and_nothing_more() -> None:
         (statement,) = own["PolicyDocument"]["Statement"]
         assert statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
         assert statement["Resource"] == {"Fn::GetAtt": [name.replace("Role", "LogGroup"), "Arn"]}
-        login = [] if name == "MonitorRole" else [{"Ref": "ApplicationLogin"}]
+        login = [] if name == "MonitorRole" else [LOGIN]
         assert role["ManagedPolicyArns"] == [{"Ref": "FunctionAccess"}, *login]
         assert [policy["PolicyName"] for policy in others] == more.get(name, [])
 
 
 def test_the_administrators_login_is_provisions_alone() -> None:
-    """It reads that secret and those whose roles it makes; of the application's it may also ask when it rotates."""
+    """It reads that secret and those of the roles; of the application's, if any, it may ask when it rotates."""
     _, own = _roles("lambda.amazonaws.com")["ProvisionRole"]["Policies"]
     read, describe = own["PolicyDocument"]["Statement"]
     made = {"Fn::GetAtt": ["Database", "MasterUserSecret.SecretArn"]}
     administrator = {"Fn::If": ["HasAdministrator", {"Ref": "AdministratorSecretArn"}, made]}
     assert (read["Action"], read["Resource"]) == ("secretsmanager:GetSecretValue", [administrator, MONITORS_SECRET])
-    assert (describe["Action"], describe["Resource"]) == ("secretsmanager:DescribeSecret", SECRET)
+    describes = {"Effect": "Allow", "Action": "secretsmanager:DescribeSecret", "Resource": SECRET}
+    assert describe == {"Fn::If": ["LogsInBySecret", describes, {"Ref": "AWS::NoValue"}]}
     (decrypt,) = _statements("ProvisionKeyAccess").values()
     assert (decrypt["Action"], decrypt["Resource"]) == ("kms:Decrypt", {"Ref": "DatabaseKeyArn"})
     assert decrypt["Condition"]["StringEquals"]["kms:EncryptionContext:SecretARN"] == [
-        SECRET,
+        {"Fn::If": ["LogsInBySecret", SECRET, {"Ref": "AWS::NoValue"}]},
         MONITORS_SECRET,
         administrator,
     ]

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from tests.contract.stack import template
-from tests.stacks.combinations import ADMINISTRATOR, COMBINATIONS, GIVEN_DATABASE, GIVEN_NETWORK, MONITOR
+from tests.stacks.combinations import (
+    ADMINISTRATOR,
+    COMBINATIONS,
+    GIVEN_DATABASE,
+    GIVEN_NETWORK,
+    IAM_TO_GIVEN,
+    MONITOR,
+)
 
 EXTENSION = "arn:aws:lambda:eu-central-1:123456789012:layer:AWS-Parameters-and-Secrets:1"
 REFUSED = [
@@ -22,6 +29,16 @@ REFUSED = [
     ({"ConnectionMode": "pooler"}, "DatabaseHost must be the pooler's"),
     ({"DatabasePort": "6432"}, "DatabaseHost must say whose it is"),
     ({**GIVEN_DATABASE, "ConnectionMode": "proxy", "DatabaseClusterId": ""}, "which cluster the proxy is for"),
+    ({"IamUser": "app_iam", "ConnectionMode": "proxy"}, "ConnectionMode must be direct"),
+    ({**IAM_TO_GIVEN, "ConnectionMode": "pooler"}, "ConnectionMode must be direct"),
+    ({"IamUser": "app_iam", "RotationUsers": "alternating"}, "RotationUsers must be single"),
+    ({**IAM_TO_GIVEN, "DatabaseHost": ""}, "DatabaseHost must be that database's own endpoint"),
+    ({**IAM_TO_GIVEN, "DatabaseName": ""}, "DatabaseName must say which database"),
+    ({**IAM_TO_GIVEN, "DatabaseResourceId": ""}, "DatabaseResourceId must say"),
+    ({"IamUser": "app_iam", "DatabaseHost": "db.example.com"}, "leave DatabaseHost empty"),
+    ({"IamUser": "app_iam", "DatabaseResourceId": "cluster-ABCDEFGHIJKL01234"}, "leave DatabaseResourceId empty"),
+    ({"IamUser": "slotwise_admin"}, "IamUser must be neither"),
+    ({"IamUser": "slotwise_monitor"}, "IamUser must be neither"),
     ({"Authorization": "jwt", "JwtAudience": "web"}, "whose tokens count"),
     (
         {"SnapStart": "PublishedVersions", "SecretsExtensionArn": "arn:aws:lambda:::layer:x:1"},

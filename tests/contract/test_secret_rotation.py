@@ -26,11 +26,11 @@ def test_every_secret_rotates() -> None:
 
 
 def test_one_user_or_two_in_turn_is_a_parameter() -> None:
-    """Either rotation of the application's secret, where the stack makes the database; the monitor's is of one user."""
+    """Either rotation of the application's secret, where the stack makes one; the monitor's is of one user."""
     declared = template()["Resources"]
     assert declared[OF_ONE_USER]["Condition"] == "RotatesOneUser"
     assert declared[OF_TWO_USERS]["Condition"] == "RotatesTwoUsers"
-    alternate, made = {"Condition": "UsersAlternate"}, {"Condition": "MakesDatabase"}
+    alternate, made = {"Condition": "UsersAlternate"}, {"Condition": "MakesApplicationSecret"}
     assert condition("RotatesOneUser") == {"Fn::And": [made, {"Fn::Not": [alternate]}]}
     assert condition("RotatesTwoUsers") == {"Fn::And": [made, alternate]}
     assert condition("UsersAlternate") == {"Fn::Equals": [{"Ref": "RotationUsers"}, "alternating"]}

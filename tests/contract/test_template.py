@@ -15,7 +15,9 @@ from db import DatabaseSettings
 from monitor import Watch
 from provision.custom_resource import ANSWER_S
 from provision.plan import read_plan
+from tests.contract.resolution import Resolution
 from tests.contract.stack import ROOT, functions, resources, routes, template, variables
+from tests.stacks.combinations import COMBINATIONS
 
 ROUTES = """
 import importlib, json, sys
@@ -129,7 +131,8 @@ def test_the_monitor_ends_only_what_no_function_of_the_stack_can_still_be_at() -
     """The schedule names the functions that lend from the same database, and waits for longer than any of them runs."""
     event = functions()["MonitorFunction"]["Events"]["EachMinute"]["Properties"]
     text, values = event["Input"]["Fn::Sub"]
-    assert values["Role"]["Fn::If"] == ["Provisions", {"Fn::Sub": '"${Schema.Role}"'}, "null"]
+    by_iam = {"Fn::If": ["LogsInByIam", {"Fn::Sub": '"${IamUser}"'}, "null"]}
+    assert values["Role"]["Fn::If"] == ["Provisions", {"Fn::Sub": '"${Schema.Role}"'}, by_iam]
     watch = Watch.model_validate_json(text.replace("${Role}", '"slotwise"'))
     others = {"MonitorFunction", "ProvisionFunction"}  # the one that looks, and the one with a login of its own
     watched = {name: each for name, each in functions().items() if name not in others}
@@ -194,10 +197,16 @@ def test_the_plan_names_every_function_with_its_share() -> None:
     assert not shares
     its_own = {"Fn::If": ["MonitorHasLogin", "own", "application"]}
     assert logins == {"records": "application", "health": "application", "monitor": its_own, "provision": "own"}
-    known = dict.fromkeys(plan, "given") | {"Mode": "direct", "Headroom": 5, "AlternatingUsers": "true"}
-    known["ApplicationPort"] = ""
-    functions_ = [{**share, "Environments": 1, "PoolSize": 1, "Login": "own"} for share in plan["Functions"]]
-    assert read_plan({**known, "Functions": functions_}).functions
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_the_plan_is_one_that_can_be_read(name: str) -> None:
+    """It says who the application is, by its secret or by the user that logs in by IAM, and never by both."""
+    resolved = Resolution(COMBINATIONS[name]).of(template()["Resources"]["Schema"]["Properties"]["Plan"])
+    plan = read_plan({key: value for key, value in resolved.items() if value is not None})
+    assert plan.application_user == COMBINATIONS[name].get("IamUser", "")
+    assert bool(plan.application_secret_id) == ("IamUser" not in COMBINATIONS[name])
+    assert len(plan.functions) == len(functions())
 
 
 def test_new_code_meets_the_new_schema() -> None:

@@ -39,6 +39,8 @@ OTHERS = {
     "CorsOrigins": "https://other.example.com",
     "JwtIssuer": "https://other.example.com",
     "EngineVersion": "17.9",
+    "IamUser": "other_iam",
+    "DatabaseResourceId": "db-ABCDEFGHIJKL01234",
 }
 """Another value, where that is more than another text or number."""
 LONG = {
@@ -52,6 +54,12 @@ LONG = {
     "DatabaseName": "application",
     "ConnectionMode": "pooler",
     "SnapStart": "PublishedVersions",
+}
+LONG_BY_IAM = {
+    **LONG,
+    "DatabaseHost": "records-prod.cluster-abcdefghijkl.ap-southeast-2.rds.amazonaws.com",
+    "ConnectionMode": "direct",
+    "IamUser": "records_application",
 }
 
 
@@ -109,12 +117,14 @@ def test_the_parameters_that_are_a_functions_change_it() -> None:
         "SlowStatementPlans",
     } <= changing
     assert {"MemorySize", "SubnetIds", "SecurityGroupIds", "DatabaseHost", "RotationDays", "FleetSlots"} <= changing
-    assert {"RecordsConcurrency", "HealthConcurrency"} <= changing
+    assert {"RecordsConcurrency", "HealthConcurrency", "IamUser"} <= changing
     assert not changing & {"Headroom", "ThrottleRate", "Deployment", "LogRetentionDays"}
 
 
 @pytest.mark.parametrize("function", functions())
-@pytest.mark.parametrize("given", [*COMBINATIONS.values(), LONG], ids=[*COMBINATIONS, "long"])
+@pytest.mark.parametrize(
+    "given", [*COMBINATIONS.values(), LONG, LONG_BY_IAM], ids=[*COMBINATIONS, "long", "long by iam"]
+)
 def test_a_description_is_one_that_lambda_takes(function: str, given: Mapping[str, str]) -> None:
     """Neither too long with names of the usual length, nor with a certificate in it."""
     for authorities in ("rds", "-----BEGIN CERTIFICATE-----\n" + "M" * 2000):

@@ -145,7 +145,7 @@ class Site:
     def drop(self) -> None:
         with self.connect("postgres", self.server.password, "postgres") as admin:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
-            for role in (f"{self.role}_clone", self.role, self.monitor):
+            for role in (f"{self.role}_clone", f"{self.role}_iam", self.role, self.monitor):
                 admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
 

@@ -9,7 +9,7 @@ from psycopg import errors, sql
 
 import migrations
 from db import Database, Tls
-from provision.provisioning import provision
+from provision.provisioning import Report, provision
 from tests.canary import VALUE
 from tests.faults.tls import Authority, TlsFront
 from tests.provision.conftest import HEAD, REMAINING_MS, STEPS, Site, role, tables
@@ -161,15 +161,32 @@ def test_a_newer_schema_is_left_as_it_is(site: Site) -> None:
 
 def test_iam_is_granted_where_it_is_asked_for_and_only_there(site: Site, folder: Path) -> None:
     """With rds_iam a password no longer counts on RDS, so who logs in by password must not have it."""
-    authority = Authority(folder)
     member = f"pg_has_role('{site.role}', 'rds_iam', 'member')"
-    with TlsFront(site.server.port, authority.certificate("localhost")) as front:
-        owner = site.owner(host="localhost", port=front.port, tls=Tls.VERIFY_FULL, tls_ca=str(authority.file))
-        plan = site.plan(ApplicationSecretId="", ApplicationUser=site.role)
-        assert "let the role log in by IAM" in provision(owner, plan, REMAINING_MS).changes
+    assert "let the role log in by IAM" in by_iam(site, folder, site.role).changes
     assert role(site, member) is True
     assert "let the role log in by password" in site.provision().changes
     assert role(site, member) is False
+
+
+def by_iam(site: Site, folder: Path, user: str) -> Report:
+    """Provision a `user` that logs in by IAM, in the place of the secret's."""
+    authority = Authority(folder)
+    with TlsFront(site.server.port, authority.certificate("localhost")) as front:
+        owner = site.owner(host="localhost", port=front.port, tls=Tls.VERIFY_FULL, tls_ca=str(authority.file))
+        return provision(owner, site.plan(ApplicationSecretId="", ApplicationUser=user), REMAINING_MS)
+
+
+def test_who_logs_in_by_iam_leaves_the_secrets_user_its_login(site: Site, folder: Path) -> None:
+    """A stack that changes to IAM has both for a while: the new version's role is complete, the old one's as it was."""
+    site.provision()
+    user = f"{site.role}_iam"
+    report = by_iam(site, folder, user)
+    assert (report.role, report.changes[:2]) == (user, ["create the role", "let the role log in by IAM"])
+    with site.as_application() as application:
+        application.execute("insert into records (name, payload) values (%s, '{}')", [VALUE])
+    for right in ("select", "insert", "update", "delete"):
+        assert role(site, f"has_table_privilege('{user}', 'records', '{right}')") is True
+    assert role(site, f"pg_has_role('{site.role}', 'rds_iam', 'member')") is False
 
 
 @pytest.mark.parametrize("schema", ["app", 'we"ird; drop: %s schema'])

@@ -11,6 +11,13 @@ GIVEN_DATABASE = {
 }
 ADMINISTRATOR = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:administrator-GhIjKl"
 MONITOR = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:monitor-MnOpQr"
+IAM_TO_GIVEN = {
+    **GIVEN_DATABASE,
+    "IamUser": "app_iam",
+    "DatabaseHost": "given.cluster-abcdefghijkl.eu-central-1.rds.amazonaws.com",
+    "DatabaseName": "records",
+    "DatabaseResourceId": "cluster-ABCDEFGHIJKL01234",
+}
 KEY = {"DatabaseKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-000000000000"}
 
 COMBINATIONS = MappingProxyType(
@@ -35,6 +42,16 @@ COMBINATIONS = MappingProxyType(
         },
         "proxy": {"ConnectionMode": "proxy", **KEY},
         "proxy-before-given": {**GIVEN_DATABASE, "ConnectionMode": "proxy"},
+        "iam": {"IamUser": "app_iam", **KEY},
+        "iam-to-given": {
+            **IAM_TO_GIVEN,
+            **KEY,
+            "DatabasePort": "5433",
+            "AdministratorSecretArn": ADMINISTRATOR,
+            "MonitorSecretArn": MONITOR,
+            "SnapStart": "PublishedVersions",
+        },
+        "iam-to-given-as-it-is": IAM_TO_GIVEN,
         "sleeping-on-arm": {"MinCapacity": "0", "Architecture": "arm64", "FleetSlots": "40", "PoolSize": "0"},
         "tokens-from-pages": {
             "Authorization": "jwt",

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import boto3
@@ -50,15 +50,32 @@ def _told(function: str) -> DatabaseSettings:
 def test_a_deployed_function_can_read_what_it_is_told(name: str, deployed: Stack) -> None:
     """Its variables, references and conditions resolved, are settings that it takes and that mean what was wanted."""
     wanted = COMBINATIONS[name]
-    host = "Proxy.Endpoint" if wanted.get("ConnectionMode") == "proxy" else wanted.get("DatabaseHost")
+    host = _applications_host(wanted)
     for logical_id in ("RecordsFunction", "HealthFunction"):
         settings = _told(deployed["AWS::Lambda::Function"][logical_id])
-        assert str(settings.secret_id).endswith(wanted.get("DatabaseSecretArn", ":ApplicationSecretAttachment"))
+        assert settings.iam_user == wanted.get("IamUser")
+        if settings.iam_user is None:
+            assert str(settings.secret_id).endswith(wanted.get("DatabaseSecretArn", ":ApplicationSecretAttachment"))
         assert settings.mode is (Mode.POOLER if "ConnectionMode" in wanted else Mode.DIRECT)
         assert settings.pool_size == int(wanted.get("PoolSize", "1"))
         assert settings.host == host
         assert settings.port == (5432 if host == "Proxy.Endpoint" else int(wanted.get("DatabasePort", "0")) or None)
         assert settings.name == wanted.get("DatabaseName", None if "DatabaseSecretArn" in wanted else "slotwise")
+
+
+def _applications_host(wanted: Mapping[str, str]) -> str | None:
+    """Return where the functions connect to; None where their secret says that."""
+    if wanted.get("ConnectionMode") == "proxy":
+        return "Proxy.Endpoint"
+    own = "Database.Endpoint.Address" if "IamUser" in wanted else None
+    return wanted.get("DatabaseHost", None if "DatabaseSecretArn" in wanted else own)
+
+
+def _servers_host(wanted: Mapping[str, str]) -> str | None:
+    """Return where those connect to that go past proxy and pooler; None where their secret says that."""
+    if "DatabaseSecretArn" not in wanted:
+        return "Database.Endpoint.Address"
+    return None if "ConnectionMode" in wanted else wanted.get("DatabaseHost")
 
 
 def test_the_monitor_goes_to_the_server_itself_with_a_login_of_its_own(name: str, deployed: Stack) -> None:
@@ -67,8 +84,9 @@ def test_the_monitor_goes_to_the_server_itself_with_a_login_of_its_own(name: str
     settings = _told(deployed["AWS::Lambda::Function"]["MonitorFunction"])
     given = wanted.get("MonitorSecretArn", wanted.get("DatabaseSecretArn", ":MonitorSecretAttachment"))
     assert str(settings.secret_id).endswith(given)
-    assert (settings.mode, settings.pool_size, settings.port) == (Mode.DIRECT, 0, None)
-    assert settings.host == (None if "DatabaseSecretArn" in wanted else "Database.Endpoint.Address")
+    port = None if "ConnectionMode" in wanted else int(wanted.get("DatabasePort", "0")) or None
+    assert (settings.mode, settings.pool_size, settings.port) == (Mode.DIRECT, 0, port)
+    assert settings.host == _servers_host(wanted)
 
 
 def test_the_database_is_provisioned_by_its_administrator(name: str, deployed: Stack) -> None:
@@ -81,7 +99,7 @@ def test_the_database_is_provisioned_by_its_administrator(name: str, deployed: S
         settings = _told(provisions)
         assert settings.secret_id == wanted.get("AdministratorSecretArn", "Database.MasterUserSecret.SecretArn")
         assert settings.mode is Mode.DIRECT
-        assert settings.host == ("Database.Endpoint.Address" if makes_database else None)
+        assert settings.host == _servers_host(wanted)
 
 
 def test_a_function_is_in_the_network_that_was_asked_for(name: str, deployed: Stack) -> None:
@@ -97,10 +115,29 @@ def test_a_function_is_in_the_network_that_was_asked_for(name: str, deployed: St
 def test_every_policy_is_one_that_iam_takes(name: str, deployed: Stack) -> None:
     """Moto checks the documents as IAM does; who has no key gets no right to one."""
     policies = set(deployed["AWS::IAM::ManagedPolicy"])
-    keyed = {"KeyAccess", "MonitorKeyAccess"} if "DatabaseKeyArn" in COMBINATIONS[name] else set()
+    wanted = COMBINATIONS[name]
+    keyed = {"MonitorKeyAccess"} if "DatabaseKeyArn" in wanted else set()
     keyed |= {"ProvisionKeyAccess"} if keyed and "ProvisionFunction" in deployed["AWS::Lambda::Function"] else set()
-    proxied = {"ProxyKeyAccess"} if keyed and COMBINATIONS[name].get("ConnectionMode") == "proxy" else set()
-    assert policies == {"ApplicationLogin", "FunctionAccess"} | keyed | proxied
+    keyed |= {"KeyAccess"} if keyed and "IamUser" not in wanted else set()
+    proxied = {"ProxyKeyAccess"} if keyed and wanted.get("ConnectionMode") == "proxy" else set()
+    login = "ApplicationIamLogin" if "IamUser" in wanted else "ApplicationLogin"
+    assert policies == {login, "FunctionAccess"} | keyed | proxied
+
+
+def test_the_functions_login_is_one_user_of_one_database_or_one_secret(name: str, deployed: Stack) -> None:
+    """The given database and secret, or the stack's own, with names and conditions resolved."""
+    wanted = COMBINATIONS[name]
+    if "IamUser" in wanted:
+        database = wanted.get("DatabaseResourceId", "Database.DBClusterResourceId")
+        login, action = f":dbuser:{database}/{wanted['IamUser']}", "rds-db:connect"
+    else:
+        login, action = wanted.get("DatabaseSecretArn", ":ApplicationSecret"), "secretsmanager:GetSecretValue"
+    policy = "ApplicationIamLogin" if "IamUser" in wanted else "ApplicationLogin"
+    arn = deployed["AWS::IAM::ManagedPolicy"][policy]
+    version = boto3.client("iam").get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
+    (statement,) = version["Document"]["Statement"]
+    assert statement["Action"] == action
+    assert statement["Resource"].endswith(login)
 
 
 def test_the_dashboard_is_one_that_cloudwatch_takes(deployed: Stack) -> None:
