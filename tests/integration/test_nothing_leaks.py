@@ -3,15 +3,11 @@
 import logging
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
-from rich.traceback import Traceback
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,29 +15,7 @@ from db import Database, DatabaseSettings, SlotwiseError, Tls
 from db.failures import sqlstate
 from local.postgres import PostgresServer
 from tests.canary import PASSWORD, VALUE
-
-
-class Hidden:
-    """Holds a text as a handler may: its own frames show this, and not the text."""
-
-    def __init__(self, content: str) -> None:
-        self._content = content
-
-    def __call__(self) -> str:
-        return self._content
-
-
-def everything_shown(error: BaseException) -> str:
-    """Return what the noisiest reporters make of an error: every cause and context, every local, SQLAlchemy's text."""
-    standard = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    trace = Traceback.from_exception(
-        type(error), error, error.__traceback__, show_locals=True, locals_max_length=100, locals_max_string=10_000
-    )
-    console = Console(width=500, record=True, file=Path("/dev/null").open("w", encoding="utf8"))  # noqa: SIM115 - closed below
-    console.print(trace)
-    console.file.close()
-    return "\n".join([standard, console.export_text(), repr(error), str(error), repr(error.args)])
-
+from tests.reporters import Hidden, everything_shown
 
 STATEMENTS = {
     "22P02": "select cast(cast(:value as text) as int)",
