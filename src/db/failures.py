@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ssl import SSLCertVerificationError
 
-from pg8000 import dbapi
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -16,6 +15,12 @@ from db.protocol.server_errors import DisconnectedError
 
 PROTOCOL_VIOLATION = "08P01"
 """Of a statement, and not of the connection's end, it says that there are more values than placeholders, or fewer."""
+
+HOLD_VALUES = (
+    *("sqlalchemy", "db.protocol", "db.statements"),
+    *("db.recovery.lasting", "db.recovery.resolving", "db.recovery.silence"),
+)
+"""Whose frames have a statement's values in hand, whatever fails there or below; db.recovery.retry runs handlers."""
 
 
 def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> SlotwiseError | None:
@@ -58,8 +63,8 @@ def borrowing() -> Iterator[None]:
     """Raise ConnectionLostError, or the server's reason, for what fails inside and is not the statement's own."""
     try:
         yield
-    except Exception as error:  # the one place where any error is looked at; what is not ours goes on unchanged
-        without_frames_of(error, "sqlalchemy", (SQLAlchemyError, dbapi.Error))  # they hold the statement's values
+    except BaseException as error:  # the one place where any error is looked at; what is not ours goes on
+        without_frames_of(error, HOLD_VALUES)
         if found := translated(error, when_broken=ConnectionLostError):
             raise found from error
         raise

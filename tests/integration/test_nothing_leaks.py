@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 
 from db import Database, DatabaseSettings, SlotwiseError, Tls
 from db.failures import sqlstate
@@ -178,13 +179,19 @@ def junk_server(reply: bytes) -> Iterator[int]:
     thread.join(10)
 
 
-def test_a_handlers_own_error_keeps_every_frame(database: Database) -> None:
-    """Only SQLAlchemy's and the driver's errors lose frames: a handler's, raised below a library's, does not."""
+UNSENDABLE: dict[str, tuple[Any, Callable[[str], Any]]] = {
+    "no JSON": (StatementError, lambda value: {"value": {"a": value, "b": {1}}}),
+}
 
-    def below(_: Any) -> int:  # noqa: ANN401 - sorted's key
-        raise KeyError("mine")
 
-    call: Callable[[], object] = lambda: sorted([1, 2], key=below)  # noqa: E731 - a frame of its own
-    with pytest.raises(KeyError) as raised, database.transaction():
-        call()
-    assert "in below" in everything_shown(raised.value)
+@pytest.mark.parametrize("name", UNSENDABLE)
+def test_a_value_that_cannot_be_sent_is_not_shown(database: Database, name: str) -> None:
+    """Whatever is raised for it, below SQLAlchemy or in it: its own message and what led to it hold nothing either."""
+    value, (kind, values) = Hidden(VALUE), UNSENDABLE[name]
+    of_json = bindparam("value", type_=JSONB)
+    statement = text("select :value").bindparams(of_json) if kind is StatementError else text("select :value")
+    with pytest.raises(kind) as raised, database.transaction() as connection:
+        connection.execute(statement, values(value()))
+    seen = everything_shown(raised.value)
+    assert "in test_a_value" in seen, "the handler's own line stays"
+    assert VALUE not in seen
