@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.exc import DataError, SQLAlchemyError, StatementError
 
 from db import Database, DatabaseSettings, SlotwiseError, Tls
 from db.failures import sqlstate
@@ -180,6 +180,8 @@ def junk_server(reply: bytes) -> Iterator[int]:
 
 
 UNSENDABLE: dict[str, tuple[Any, Callable[[str], Any]]] = {
+    "half of a surrogate pair": (DataError, lambda value: {"value": f"{value}\ud83d"}),
+    "the same among many": (DataError, lambda value: [{"value": "x"}, {"value": f"{value}\ud83d"}]),
     "no JSON": (StatementError, lambda value: {"value": {"a": value, "b": {1}}}),
 }
 

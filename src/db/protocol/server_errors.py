@@ -116,6 +116,16 @@ class TooLargeError(dbapi.DataError):
     sqlstate = "54000"
 
 
+class UnencodableError(dbapi.DataError):
+    """A text holds what the session's encoding has no bytes for; the message holds nothing of the text."""
+
+    sqlstate = "22021"
+    """What the server says of a text that it cannot take, as one with NUL."""
+
+    def __init__(self, what: str, encoding: str) -> None:
+        super().__init__(f"{what} has a character that {encoding} cannot hold, as half of a surrogate pair: refuse it")
+
+
 BY_CLASS: Mapping[str, type[ServerError]] = MappingProxyType(
     {
         "08": ServerOperationalError,
