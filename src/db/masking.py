@@ -31,7 +31,10 @@ class Secret:
         return bool(self._text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(self._bytes(), other._bytes())
+
+    def _bytes(self) -> bytes:
+        return self._text.encode(errors="surrogatepass")  # what is raised otherwise shows the text
 
     def __hash__(self) -> int:
         return hash(self._text)
