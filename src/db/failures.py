@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
-from db.masking import without_frames_of
+from db.masking import without_frames, without_frames_of
 from db.protocol.connection import is_broken, sqlstate_of
-from db.protocol.server_errors import DisconnectedError
+from db.protocol.server_errors import DisconnectedError, DriverError
 
 PROTOCOL_VIOLATION = "08P01"
 """Of a statement, and not of the connection's end, it says that there are more values than placeholders, or fewer."""
@@ -56,6 +56,11 @@ def _reason(error: Exception) -> str:
     reason = str(error) if isinstance(error, DisconnectedError) else type(error).__name__
     hint = "; DB_TLS_CA says whom to trust" if isinstance(error.__cause__, SSLCertVerificationError) else ""
     return f"{UnreachableError.__doc__} {reason}{hint}"
+
+
+def cause_to_show(error: Exception) -> Exception | None:
+    """Return the error of a failed connect without its frames; None where its kind may hold what was to be sent."""
+    return without_frames(error) if isinstance(error, OSError | DriverError) else None
 
 
 @contextmanager

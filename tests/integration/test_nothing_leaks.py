@@ -127,9 +127,17 @@ def test_a_refused_login_shows_no_password(postgres: PostgresServer, pool_size: 
     assert PASSWORD not in seen
 
 
-def failed_connect(url: Hidden, pool_size: int) -> str:
+def test_a_setting_that_has_no_bytes_shows_no_password(postgres: PostgresServer, pool_size: int) -> None:
+    """What Python raises for it holds all that was to be written at once: the password is part of that."""
+    url = Hidden(f"postgres://postgres:{PASSWORD}@127.0.0.1:{postgres.port}/postgres")
+    seen = failed_connect(url, pool_size, application_name="\udce9")
+    assert "UnicodeEncodeError" in seen, "what it was is said"
+    assert PASSWORD not in seen
+
+
+def failed_connect(url: Hidden, pool_size: int, **settings: Any) -> str:  # noqa: ANN401 - the test names the fields
     """Return what the noisiest reporters show of a connect that fails."""
-    database = Database(DatabaseSettings(url=url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size))
+    database = Database(DatabaseSettings(url=url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, **settings))
     with pytest.raises(SlotwiseError) as raised, database.invocation(1500), database.transaction():
         pass
     shown = everything_shown(raised.value)

@@ -14,6 +14,9 @@ from db.protocol.disclosure import shown
 Fields = Mapping[str, str]
 """An ErrorResponse: field type to text, as pg8000 gives it ("C" is the SQLSTATE, "M" the message)."""
 
+DriverError = dbapi.Error
+"""What every error of the driver's is, pg8000's own ones too."""
+
 FATAL_SEVERITIES = frozenset({"FATAL", "PANIC"})
 """After these the server closes the connection."""
 
