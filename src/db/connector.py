@@ -10,7 +10,7 @@ from db.credentials.identity import Credentials, Login
 from db.credentials.refusals import Refusals
 from db.deadline import Deadline
 from db.errors import LoginRefusedError, SecretError, SlotwiseError
-from db.failures import connect_failure
+from db.failures import cause_to_show, connect_failure
 from db.masking import without_frames
 from db.protocol.connection import Habits, Session, sqlstate_of
 from db.protocol.dial import Address
@@ -122,7 +122,7 @@ class Connector:
         except SlotwiseError as error:
             raise without_frames(error)  # noqa: B904 - it is the same error
         except Exception as error:  # noqa: BLE001 - whatever a server's bytes lead to: frames below hold the password
-            failure, cause = connect_failure(error), without_frames(error)
+            failure, cause = connect_failure(error), cause_to_show(error)
         else:
             if self.takes_parameters:
                 connection.time_limit.begin_with(limit)

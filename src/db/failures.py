@@ -4,18 +4,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ssl import SSLCertVerificationError
 
-from pg8000 import dbapi
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
-from db.masking import without_frames_of
+from db.masking import without_frames, without_frames_of
 from db.protocol.connection import is_broken, sqlstate_of
-from db.protocol.server_errors import DisconnectedError
+from db.protocol.server_errors import DisconnectedError, DriverError
 
 PROTOCOL_VIOLATION = "08P01"
 """Of a statement, and not of the connection's end, it says that there are more values than placeholders, or fewer."""
+
+HOLD_VALUES = (
+    *("sqlalchemy", "db.protocol", "db.statements"),
+    *("db.recovery.lasting", "db.recovery.resolving", "db.recovery.silence"),
+)
+"""Whose frames have a statement's values in hand, whatever fails there or below; db.recovery.retry runs handlers."""
 
 
 def translated(error: BaseException, *, when_broken: type[SlotwiseError]) -> SlotwiseError | None:
@@ -53,13 +58,18 @@ def _reason(error: Exception) -> str:
     return f"{UnreachableError.__doc__} {reason}{hint}"
 
 
+def cause_to_show(error: Exception) -> Exception | None:
+    """Return the error of a failed connect without its frames; None where its kind may hold what was to be sent."""
+    return without_frames(error) if isinstance(error, OSError | DriverError) else None
+
+
 @contextmanager
 def borrowing() -> Iterator[None]:
     """Raise ConnectionLostError, or the server's reason, for what fails inside and is not the statement's own."""
     try:
         yield
-    except Exception as error:  # the one place where any error is looked at; what is not ours goes on unchanged
-        without_frames_of(error, "sqlalchemy", (SQLAlchemyError, dbapi.Error))  # they hold the statement's values
+    except BaseException as error:  # the one place where any error is looked at; what is not ours goes on
+        without_frames_of(error, HOLD_VALUES)
         if found := translated(error, when_broken=ConnectionLostError):
             raise found from error
         raise

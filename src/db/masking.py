@@ -5,7 +5,7 @@ the `repr` of each. A `Secret` is safe there; a driver's frames, which hold the 
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import TracebackType
 from typing import Never, TypeVar
 
@@ -31,7 +31,10 @@ class Secret:
         return bool(self._text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(self._bytes(), other._bytes())
+
+    def _bytes(self) -> bytes:
+        return self._text.encode(errors="surrogatepass")  # what is raised otherwise shows the text
 
     def __hash__(self) -> int:
         return hash(self._text)
@@ -40,15 +43,15 @@ class Secret:
         raise TypeError("a Secret is not written anywhere: it cannot be pickled")
 
 
-def without_frames_of(error: ErrorT, package: str, kinds: tuple[type[BaseException], ...]) -> ErrorT:
-    """Return `error` without the frames from the first of `package` on: they hold what was handed to it.
+def without_frames_of(error: ErrorT, packages: Collection[str]) -> ErrorT:
+    """Return `error` without the frames from the first of `packages` on: they hold what was handed to it.
 
-    The frames above stay, down to the line that called the package; so it is for all of these kinds that led to the
-    error, and for no other: a handler's own error keeps every frame.
+    The frames above stay, down to the line that called the package; so it is for all that led to the error. What was
+    raised in no such frame, as a handler's own error, keeps every one.
     """
-    for each in (link for link in _chain(error) if isinstance(link, kinds)):
+    for each in _chain(error):
         kept, frame = None, each.__traceback__
-        while frame is not None and not _is_of(frame, package):
+        while frame is not None and not _is_of(frame, packages):
             kept, frame = frame, frame.tb_next
         if kept is None:
             each.__traceback__ = None
@@ -57,9 +60,9 @@ def without_frames_of(error: ErrorT, package: str, kinds: tuple[type[BaseExcepti
     return error
 
 
-def _is_of(frame: TracebackType, package: str) -> bool:
+def _is_of(frame: TracebackType, packages: Collection[str]) -> bool:
     name = str(frame.tb_frame.f_globals.get("__name__"))
-    return name == package or name.startswith(f"{package}.")
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
 def without_frames(error: ErrorT) -> ErrorT:

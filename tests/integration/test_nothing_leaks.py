@@ -3,45 +3,20 @@
 import logging
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
-from rich.traceback import Traceback
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DataError, SQLAlchemyError, StatementError
 
 from db import Database, DatabaseSettings, SlotwiseError, Tls
 from db.failures import sqlstate
 from local.postgres import PostgresServer
 from tests.canary import PASSWORD, VALUE
-
-
-class Hidden:
-    """Holds a text as a handler may: its own frames show this, and not the text."""
-
-    def __init__(self, content: str) -> None:
-        self._content = content
-
-    def __call__(self) -> str:
-        return self._content
-
-
-def everything_shown(error: BaseException) -> str:
-    """Return what the noisiest reporters make of an error: every cause and context, every local, SQLAlchemy's text."""
-    standard = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    trace = Traceback.from_exception(
-        type(error), error, error.__traceback__, show_locals=True, locals_max_length=100, locals_max_string=10_000
-    )
-    console = Console(width=500, record=True, file=Path("/dev/null").open("w", encoding="utf8"))  # noqa: SIM115 - closed below
-    console.print(trace)
-    console.file.close()
-    return "\n".join([standard, console.export_text(), repr(error), str(error), repr(error.args)])
-
+from tests.reporters import Hidden, everything_shown
 
 STATEMENTS = {
     "22P02": "select cast(cast(:value as text) as int)",
@@ -152,9 +127,17 @@ def test_a_refused_login_shows_no_password(postgres: PostgresServer, pool_size: 
     assert PASSWORD not in seen
 
 
-def failed_connect(url: Hidden, pool_size: int) -> str:
+def test_a_setting_that_has_no_bytes_shows_no_password(postgres: PostgresServer, pool_size: int) -> None:
+    """What Python raises for it holds all that was to be written at once: the password is part of that."""
+    url = Hidden(f"postgres://postgres:{PASSWORD}@127.0.0.1:{postgres.port}/postgres")
+    seen = failed_connect(url, pool_size, application_name="\udce9")
+    assert "UnicodeEncodeError" in seen, "what it was is said"
+    assert PASSWORD not in seen
+
+
+def failed_connect(url: Hidden, pool_size: int, **settings: Any) -> str:  # noqa: ANN401 - the test names the fields
     """Return what the noisiest reporters show of a connect that fails."""
-    database = Database(DatabaseSettings(url=url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size))
+    database = Database(DatabaseSettings(url=url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, **settings))
     with pytest.raises(SlotwiseError) as raised, database.invocation(1500), database.transaction():
         pass
     shown = everything_shown(raised.value)
@@ -204,13 +187,21 @@ def junk_server(reply: bytes) -> Iterator[int]:
     thread.join(10)
 
 
-def test_a_handlers_own_error_keeps_every_frame(database: Database) -> None:
-    """Only SQLAlchemy's and the driver's errors lose frames: a handler's, raised below a library's, does not."""
+UNSENDABLE: dict[str, tuple[Any, Callable[[str], Any]]] = {
+    "half of a surrogate pair": (DataError, lambda value: {"value": f"{value}\ud83d"}),
+    "the same among many": (DataError, lambda value: [{"value": "x"}, {"value": f"{value}\ud83d"}]),
+    "no JSON": (StatementError, lambda value: {"value": {"a": value, "b": {1}}}),
+}
 
-    def below(_: Any) -> int:  # noqa: ANN401 - sorted's key
-        raise KeyError("mine")
 
-    call: Callable[[], object] = lambda: sorted([1, 2], key=below)  # noqa: E731 - a frame of its own
-    with pytest.raises(KeyError) as raised, database.transaction():
-        call()
-    assert "in below" in everything_shown(raised.value)
+@pytest.mark.parametrize("name", UNSENDABLE)
+def test_a_value_that_cannot_be_sent_is_not_shown(database: Database, name: str) -> None:
+    """Whatever is raised for it, below SQLAlchemy or in it: its own message and what led to it hold nothing either."""
+    value, (kind, values) = Hidden(VALUE), UNSENDABLE[name]
+    of_json = bindparam("value", type_=JSONB)
+    statement = text("select :value").bindparams(of_json) if kind is StatementError else text("select :value")
+    with pytest.raises(kind) as raised, database.transaction() as connection:
+        connection.execute(statement, values(value()))
+    seen = everything_shown(raised.value)
+    assert "in test_a_value" in seen, "the handler's own line stays"
+    assert VALUE not in seen

@@ -54,6 +54,11 @@ def test_secrets_are_compared_by_their_text() -> None:
     assert not Secret("")
 
 
+def test_a_secret_that_has_no_bytes_is_compared_all_the_same() -> None:
+    """Half of a surrogate pair is no reason to raise what shows it."""
+    assert Secret("\ud83d") == Secret("\ud83d") != Secret("?")
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -64,6 +69,11 @@ def test_secrets_are_compared_by_their_text() -> None:
         "postgres://u:{}[@h/d",
         "postgres://u:[{}]@h/d",
         "postgres://u:{}\u2100@h/d",
+        "postgres://u:{}\udce9@h/d",
+        "postgres://u:{}%E9@h/d",
+        "postgres://u%E9:{}@h/d",
+        "postgres://u:{}@h\udce9/d",
+        "postgres://u:{}@h/%E9",
         "{}",
     ],
 )

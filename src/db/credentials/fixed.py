@@ -37,7 +37,11 @@ class FixedCredentials(Credentials):
 def _read_url(url: Secret) -> Login | str:
     """Return the login, or what is wrong with the URL; raises nothing, so that no frame with it is kept."""
     try:
+        url.reveal().encode()  # half of a surrogate pair stands for a byte of the environment that is no UTF-8
         parts = urlsplit(url.reveal())
+        user, password, database = map(_unquoted, (parts.username, parts.password, parts.path.strip("/")))
+    except UnicodeError:
+        return "DATABASE_URL has bytes that are no UTF-8, perhaps as %XX: an é is %C3%A9, and not %E9"
     except ValueError:
         return "DATABASE_URL is no URL; write what is special in a password as %XX"
     try:
@@ -46,8 +50,10 @@ def _read_url(url: Secret) -> Login | str:
         return "DATABASE_URL has a port that is no number from 0 to 65535; write a : in a password as %3A"
     if parts.scheme.split("+")[0] not in {"postgres", "postgresql"}:
         return "DATABASE_URL must begin with postgres:// or postgresql://"
-    database = unquote(parts.path.strip("/"))
-    if not (parts.username and parts.hostname and database):
+    if not (user and parts.hostname and database):
         return "DATABASE_URL must name user, host and database: postgres://user:password@host/name"
-    password = Secret(unquote(parts.password or ""))
-    return Login(user=unquote(parts.username), password=password, host=parts.hostname, port=port, database=database)
+    return Login(user=user, password=Secret(password), host=parts.hostname, port=port, database=database)
+
+
+def _unquoted(part: str | None) -> str:
+    return unquote(part or "", errors="strict")

@@ -232,4 +232,12 @@ def _is_usable(value: object, field: str) -> bool:
     """Say whether `value`, out of a secret or a setting, can be what `field` of a login is."""
     if field == "port":
         return isinstance(value, int) and 0 < value <= MAX_PORT
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and _has_bytes(value)
+
+
+def _has_bytes(text: str) -> bool:
+    """Say whether the text has any, in UTF-8: JSON may have half of a surrogate pair, which no login can send."""
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False

@@ -23,6 +23,7 @@ from db.protocol.server_errors import (
     DisconnectedError,
     InFailedTransactionError,
     NoStreamError,
+    UnencodableError,
     error_from,
 )
 from db.protocol.transport import Transport
@@ -191,7 +192,8 @@ class Replies(StockConnection):
         except DisconnectedError:
             raise
         except Exception as error:  # noqa: BLE001 - the caller's own stream; kept, and raised when the reply is read
-            context.error = error
+            holds_text = isinstance(error, UnicodeEncodeError)
+            context.error = UnencodableError("the stream", self._client_encoding) if holds_text else error
             self.transport().write(wire.copy_fail(type(error).__name__) + wire.SYNC)
             self.transport().flush()
 

@@ -14,6 +14,9 @@ from db.protocol.disclosure import shown
 Fields = Mapping[str, str]
 """An ErrorResponse: field type to text, as pg8000 gives it ("C" is the SQLSTATE, "M" the message)."""
 
+DriverError = dbapi.Error
+"""What every error of the driver's is, pg8000's own ones too."""
+
 FATAL_SEVERITIES = frozenset({"FATAL", "PANIC"})
 """After these the server closes the connection."""
 
@@ -114,6 +117,16 @@ class TooLargeError(dbapi.DataError):
     """A value or a statement does not fit into the protocol or into a field; nothing was sent."""
 
     sqlstate = "54000"
+
+
+class UnencodableError(dbapi.DataError):
+    """A text holds what the session's encoding has no bytes for; the message holds nothing of the text."""
+
+    sqlstate = "22021"
+    """What the server says of a text that it cannot take, as one with NUL."""
+
+    def __init__(self, what: str, encoding: str) -> None:
+        super().__init__(f"{what} has a character that {encoding} cannot hold, as half of a surrogate pair: refuse it")
 
 
 BY_CLASS: Mapping[str, type[ServerError]] = MappingProxyType(

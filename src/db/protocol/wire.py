@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from db.protocol.server_errors import TooLargeError
+from db.protocol.server_errors import TooLargeError, UnencodableError
 
 PROTOCOL_3_0 = 196608
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -46,11 +46,16 @@ def _require_room(body_bytes: int) -> None:
 
 
 def text(value: str, encoding: str) -> bytes:
-    """Return a statement as the protocol's string; refuse what would end it early."""
-    encoded = value.encode(encoding)
-    if b"\x00" in encoded:
+    """Return a statement as the protocol's string; refuse what would end it early, or has no bytes."""
+    try:
+        encoded = value.encode(encoding)
+        if b"\x00" not in encoded:
+            return encoded + b"\x00"
+    except UnicodeEncodeError:
+        pass  # left behind before anything is raised: as a context it would show the text
+    else:
         raise TooLargeError("a statement must not contain NUL")
-    return encoded + b"\x00"
+    raise UnencodableError("a statement", encoding)
 
 
 def startup(parameters: Mapping[str, str]) -> bytes:
@@ -80,8 +85,12 @@ def bind(values: Sequence[str | None], encoding: str = "utf8") -> bytes:
     """Return the Bind of text values to the unnamed portal; all results come as text."""
     if len(values) > MAX_VALUES:
         raise TooLargeError(f"a statement may have {MAX_VALUES} values, this one has {len(values)}")
-    body = b"\x00\x00\x00\x00" + _count(len(values)) + b"".join(_fields(values, encoding)) + b"\x00\x00"
-    return message(b"B", body)
+    try:
+        body = b"\x00\x00\x00\x00" + _count(len(values)) + b"".join(_fields(values, encoding)) + b"\x00\x00"
+        return message(b"B", body)
+    except UnicodeEncodeError:
+        pass  # left behind before anything is raised: as a context it would show the value
+    raise UnencodableError("a value", encoding)
 
 
 def _fields(values: Iterable[str | None], encoding: str) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ from pg8000 import dbapi
 
 from db.deadline import Deadline
 from db.protocol.connection import Connection
-from db.protocol.server_errors import ServerError, ServerProgrammingError
+from db.protocol.server_errors import ServerError, ServerProgrammingError, UnencodableError
 from tests.integration.protocol.conftest import count
 from tests.integration.wire import value
 
@@ -32,6 +32,16 @@ def test_a_copy_whose_stream_fails_leaves_a_clean_connection(connection: Connect
 
     with pytest.raises(ZeroDivisionError):
         connection.cursor().execute("copy t from stdin", stream=stream())
+    connection.rollback()
+    assert count(connection) == 0
+
+
+@pytest.mark.parametrize("stream", [["1\n\ud83d"], io.StringIO("1\n\ud83d")], ids=["lines", "file"])
+def test_a_copy_whose_text_has_no_bytes_says_so_without_the_text(connection: Connection, stream: object) -> None:
+    """Half of a surrogate pair: what Python raises for it holds all of the text."""
+    with pytest.raises(UnencodableError, match="the stream has a character that utf8 cannot hold") as caught:
+        connection.cursor().execute("copy t from stdin", stream=stream)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
     connection.rollback()
     assert count(connection) == 0
 

@@ -10,6 +10,7 @@ from db.protocol.server_errors import (
     ServerOperationalError,
     ServerProgrammingError,
     TooLargeError,
+    UnencodableError,
     sqlstate_of,
 )
 from tests.integration.wire import rows, value
@@ -60,17 +61,30 @@ def test_a_value_that_cannot_be_read_does_not_disturb_the_next_statement(connect
 
 
 def test_a_value_that_cannot_be_sent_sends_nothing(connection: Connection) -> None:
-    """Not even BEGIN."""
-    with pytest.raises(UnicodeEncodeError):
-        connection.cursor().execute("select %s::text", ("\ud800",))
-    assert not connection._in_transaction
+    """Not even BEGIN; the error has the SQLSTATE of a value with NUL, and nothing that shows the value led to it."""
+    for statement, values in (("select %s::text", ("a\ud800",)), ("select 'a\ud800'", ()), ("select 'a\ud800'", None)):
+        with pytest.raises(UnencodableError, match="half of a surrogate pair: refuse it") as caught:
+            connection.run_one(statement, values)
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+        assert sqlstate_of(caught.value) == "22021"
+        assert not connection._in_transaction
     assert value(connection, "select 1") == 1
+
+
+def test_what_the_sessions_encoding_cannot_hold_is_refused_by_its_name(connection: Connection) -> None:
+    """Another encoding than UTF-8 lacks more than half of a surrogate pair."""
+    connection.execute_simple("set client_encoding to latin1")
+    with pytest.raises(UnencodableError, match="a value has a character that iso8859-1 cannot hold"):
+        connection.cursor().execute("select %s::text", ("\u20ac",))
+    connection.rollback()
+    connection.execute_simple("reset client_encoding")
 
 
 def test_nul_is_refused_as_value_and_as_statement(connection: Connection) -> None:
     """It would end the string early: in a value the server refuses it, in a statement we do."""
-    with pytest.raises(ServerDataError):
+    with pytest.raises(ServerDataError) as caught:
         connection.cursor().execute("select %s::text", ("a\0b",))
+    assert caught.value.sqlstate == UnencodableError.sqlstate
     connection.rollback()
     with pytest.raises(TooLargeError):
         connection.cursor().execute("select 1 \0; drop table t")
