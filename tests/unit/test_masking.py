@@ -137,3 +137,19 @@ def test_a_url_names_everything() -> None:
     url = "postgres://us%40er:p%3Aw%2Fd@db.example.com:6000/na%20me?sslmode=disable"
     login = next(iter(FixedCredentials.from_url(url, {"port": 7000}).logins(UNBOUNDED)))
     assert login == Login(user="us@er", password=Secret("p:w/d"), host="db.example.com", port=7000, database="na me")
+
+
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [
+        ("?options=-csearch_path%3Dtenant&sslmode=require", "not read, options: a DB_"),
+        ("?host=other&dbname=x", "not read, dbname, host: a DB_"),
+        ("?target_session_attrs", "not read, target_session_attrs: a DB_"),
+        ("#1", "%23"),
+    ],
+)
+def test_what_a_url_says_and_nobody_reads_is_refused(end: str, says: str) -> None:
+    """An option that were passed over would be another schema, or another server, without a word."""
+    with pytest.raises(ConfigurationError, match=says):
+        FixedCredentials.from_url(f"postgres://u:p@h/d{end}")
+    assert FixedCredentials.from_url("postgres://u:p@h/d?sslmode=require&channel_binding=require")

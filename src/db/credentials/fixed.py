@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from db.credentials.identity import DEFAULT_PORT, Credentials, Login
 from db.deadline import Deadline
 from db.errors import ConfigurationError
 from db.masking import Secret
+
+PASSED_OVER = frozenset({"sslmode", "channel_binding"})
+"""Options that ask for nothing stricter than what is done in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,18 @@ def _read_url(url: Secret) -> Login | str:
         return "DATABASE_URL must begin with postgres:// or postgresql://"
     if not (user and parts.hostname and database):
         return "DATABASE_URL must name user, host and database: postgres://user:password@host/name"
-    return Login(user=user, password=Secret(password), host=parts.hostname, port=port, database=database)
+    login = Login(user=user, password=Secret(password), host=parts.hostname, port=port, database=database)
+    return _unread(parts) or login
+
+
+def _unread(parts: SplitResult) -> str | None:
+    """Say what of the URL nobody reads, be it meant or a name that is not quoted; None where there is nothing."""
+    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - PASSED_OVER
+    if parts.fragment:
+        return "DATABASE_URL has a #, behind which nothing is read: write it as %23"
+    if options:
+        return f"DATABASE_URL has options that are not read, {', '.join(sorted(options))}: a DB_* setting says that"
+    return None
 
 
 def _unquoted(part: str | None) -> str:
