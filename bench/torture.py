@@ -99,7 +99,7 @@ def _prepare(server: PostgresServer) -> None:
 
 
 def _environment(server: PostgresServer, proxy: Proxy) -> Environment:
-    url = server.url().replace(f":{server.port}/", f":{proxy.port}/")
+    url = server.url(port=proxy.port)
     return Environment(
         {"DATABASE_URL": url, "DB_TLS": "insecure-local-only", "DB_SILENCE_S": "0.3", "DB_RESERVE_S": "2"}
     )

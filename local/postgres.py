@@ -144,6 +144,13 @@ class PostgresServer:
         self.stop(mode)
         self.start()
 
-    def url(self, user: str = "postgres", password: str | None = None, database: str = "postgres") -> str:
-        """Return a libpq URL for `user`; the superuser by default."""
-        return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+    def url(
+        self,
+        user: str = "postgres",
+        password: str | None = None,
+        database: str = "postgres",
+        *,
+        port: int | None = None,
+    ) -> str:
+        """Return a libpq URL for `user`, the superuser by default; `port` is of what stands before the server."""
+        return f"postgresql://{user}:{password or self.password}@127.0.0.1:{port or self.port}/{database}"

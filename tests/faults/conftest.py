@@ -62,7 +62,7 @@ def proxied(
     make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy, pool_size: int, silence_s: float
 ) -> Database:
     """A Database behind the proxy, once with each kind of pool."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     return make_database(url, pool_size=pool_size, silence_s=silence_s, application_name="proxied")
 
 

@@ -20,7 +20,7 @@ def test_a_new_session_is_told_the_time_that_is_left(
     make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
 ) -> None:
     """Row 12: what it says of its limit afterwards is what the server knows."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = make_database(url, pool_size=1, silence_s=1.0)
     with database.invocation(20_000), database.transaction() as connection:
         connection.execute(text("select 1"))

@@ -96,7 +96,7 @@ def test_only_an_unreachable_server_leaves_a_commit_in_doubt(
     noticed: Noticed,
 ) -> None:
     """Row 21: the error says unknown, carries the id that answers the question later, and comes by the deadline."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = make_database(url, reserve_s=0.5)
 
     def cut_off() -> None:
@@ -118,7 +118,7 @@ def test_a_late_write_in_autocommit_is_in_doubt_also_where_no_time_is_kept_back(
     make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
 ) -> None:
     """Row 21: the server has it, and cannot even be asked to stop; nobody is told that it was only too late."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = make_database(url, reserve_s=0.0, silence_s=30)
     with pytest.raises(CommitUnknownError), database.invocation(1000), database.autocommit() as connection:
         proxy.inject(Fault(Action.SWALLOW))
@@ -141,7 +141,7 @@ def test_a_silent_commit_near_the_deadline_is_resolved(
     make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy
 ) -> None:
     """Row 21: with less time left than a server may be silent, its outcome is asked for early enough to be known."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = make_database(url, silence_s=5.0, reserve_s=0.5)
     with database.invocation(2000), database.transaction() as connection:
         connection.execute(INSERT)

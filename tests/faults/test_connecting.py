@@ -47,7 +47,7 @@ def test_one_deadline_covers_the_connect(
 ) -> None:
     """Row 13: a SYN without answer, and a connection that nobody serves."""
     port = request.getfixturevalue(listener)
-    database = make_database(postgres.url().replace(f":{postgres.port}/", f":{port}/"), connect_timeout_s=CONNECT_S)
+    database = make_database(postgres.url(port=port), connect_timeout_s=CONNECT_S)
     with noticed.within(CONNECT_S, 13), pytest.raises(UnavailableError):
         ask(database)
 
@@ -69,7 +69,7 @@ def test_one_deadline_covers_the_login(
 ) -> None:
     """Row 13: whatever byte of the login the server, or the way to it, stops at."""
     proxy.faults = lambda _number: [Fault(Action.STOP, direction, after_bytes=after_bytes)]
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = make_database(url, connect_timeout_s=CONNECT_S)
     with noticed.within(CONNECT_S, 13), pytest.raises(UnavailableError):
         ask(database)
@@ -80,7 +80,7 @@ def test_one_deadline_covers_all_sessions_that_are_lost_to_silence(
 ) -> None:
     """Row 12: each is let in and then not heard any more; the invocation's deadline is one for all of them."""
     proxy.faults = lambda _number: [Fault(Action.STOP, once_sent=b"select 1")]
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = make_database(url, silence_s=1.5)
     bound_s = 4.0  # half of the reserve is spent on stopping the statement
     with (
@@ -133,6 +133,6 @@ def test_the_deadline_of_the_invocation_is_shorter(
     noticed: Noticed,
 ) -> None:
     """Row 13: a connect never takes longer than the invocation has left."""
-    database = make_database(postgres.url().replace(f":{postgres.port}/", f":{deaf}/"), reserve_s=0.5)
+    database = make_database(postgres.url(port=deaf), reserve_s=0.5)
     with noticed.within(2.0, 13), pytest.raises(UnavailableError), database.invocation(2500):
         ask(database)

@@ -78,7 +78,7 @@ def test_a_restart_is_no_stampede(
     roomy = PostgresServer(fault_server.directory, fault_server.password, settings={"max_connections": "150"})
     down_s = 1.0
     with Proxy(roomy.port, settle_s=0) as proxy:
-        crowd = environments(ENVIRONMENTS, roomy.url().replace(f":{roomy.port}/", f":{proxy.port}/"))
+        crowd = environments(ENVIRONMENTS, roomy.url(port=proxy.port))
         began = time.monotonic()
         starter = Timer(down_s, roomy.start)
         starter.start()

@@ -33,7 +33,7 @@ def environment(
     start_environment: Callable[..., Environment], postgres: PostgresServer, proxy: Proxy, counter: str
 ) -> Iterator[Environment]:
     """A warm environment behind the proxy."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     environment = start_environment(DATABASE_URL=url, DB_APPLICATION_NAME=NAME, DB_SILENCE_S=str(SILENCE_S))
     environment.invoke("increment", name=counter)
     yield environment

@@ -73,7 +73,7 @@ def test_a_session_that_idled_too_long_is_invisible(
     make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy, noticed: Noticed
 ) -> None:
     """Row 4: 57P05 has arrived when the borrow begins; the connect is all that it costs."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = make_database(url, pool_size=1, application_name="idles")
     ask(database)  # a lease has been granted now, and the next is not due for a while
     with database.autocommit() as connection:

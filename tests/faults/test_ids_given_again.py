@@ -49,7 +49,7 @@ def way(server: PostgresServer) -> Iterator[Proxy]:
 
 @pytest.fixture
 def database(make_database: Callable[..., Database], server: PostgresServer, way: Proxy) -> Database:
-    url = server.url().replace(f":{server.port}/", f":{way.port}/")
+    url = server.url(port=way.port)
     return make_database(url, silence_s=0.5)
 
 

@@ -131,7 +131,7 @@ def test_a_standby_is_noticed_at_its_end(
 ) -> None:
     """Where the name leads to another server now: what it has answered counts for nothing."""
     with standby_of(fault_server, tmp_path / "standby") as standby, Proxy(fault_server.port) as proxy:
-        url = fault_server.url().replace(f":{fault_server.port}/", f":{proxy.port}/")
+        url = fault_server.url(port=proxy.port)
         database = make_database(url, connect_timeout_s=0.5)
         ask(database)
         database.close()

@@ -21,7 +21,7 @@ def test_a_role_that_may_not_use_all_this_still_works(
     with database.transaction() as connection:
         connection.execute(text("create table owned (n int)"))
     with Proxy(fault_server.port) as proxy:
-        database = make_database(url.replace(f":{fault_server.port}/", f":{proxy.port}/"), pool_size=pool_size)
+        database = make_database(url, port=proxy.port, pool_size=pool_size)
         with pytest.raises(ConnectionLostError), database.transaction() as connection:
             connection.execute(text("insert into owned values (1)"))
             proxy.inject(Fault(Action.SWALLOW, Direction.TO_SERVER))

@@ -49,7 +49,7 @@ def test_what_was_sent_again_is_told(postgres: PostgresServer, proxy: Proxy) -> 
             self.repeats.append(repeat)
 
     told = Told()
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     database = Database(DatabaseSettings(url=url, tls=Tls.INSECURE_LOCAL_ONLY), observer=told)
     with database.transaction() as connection:
         proxy.inject(Fault(Action.RESET))

@@ -28,7 +28,7 @@ def test_a_session_that_is_lost_is_not_cleaned(
 ) -> None:
     """Row 20: what was left in it is gone with it, and nobody is alarmed."""
     with Proxy(postgres.port) as proxy:
-        url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+        url = postgres.url(port=proxy.port)
         lost = make_database(url, pool_size=pool_size)
         with pytest.raises(CommitUnknownError), lost.autocommit() as connection:
             connection.execute(text("set work_mem = '1MB'"))

@@ -48,7 +48,7 @@ def test_the_end_of_an_environment_is_a_goodbye_in_time(
     noticed: Noticed,
 ) -> None:
     """Row 17: at SIGTERM Terminate is sent, the socket is closed and what is kept is flushed before Lambda kills."""
-    url = postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/")
+    url = postgres.url(port=proxy.port)
     environment = start_environment(DATABASE_URL=url, AWS_LAMBDA_RUNTIME_API=extensions_api)
     flushed = tmp_path / "flushed"
     environment.invoke("await_the_end", flushed=str(flushed))

@@ -34,7 +34,7 @@ def proxy(no_records: PostgresServer) -> Iterator[Proxy]:
 def call(fresh: Callable[..., ModuleType], no_records: PostgresServer, proxy: Proxy) -> Call:
     """Call the records API, warm, through the proxy."""
     variables = {
-        "DATABASE_URL": no_records.url().replace(f":{no_records.port}/", f":{proxy.port}/"),
+        "DATABASE_URL": no_records.url(port=proxy.port),
         "DB_TLS": "insecure-local-only",
         "DB_SILENCE_S": str(SILENCE_S),
         "DB_IDLE_IN_TRANSACTION_S": str(IDLE_IN_TRANSACTION_S),

@@ -28,7 +28,7 @@ def proxy(postgres: PostgresServer) -> Iterator[Proxy]:
 @pytest.fixture
 def proxied(make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy, pool_size: int) -> Database:
     """A Database behind the proxy, once with each kind of pool."""
-    return make_database(postgres.url().replace(f":{postgres.port}/", f":{proxy.port}/"), pool_size=pool_size)
+    return make_database(postgres.url(port=proxy.port), pool_size=pool_size)
 
 
 def run(connection: Connection, pause_s: float = 0) -> None:

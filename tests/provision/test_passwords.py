@@ -93,7 +93,7 @@ def test_a_pooler_without_a_connection_to_lend_does_not_use_up_the_time(
     monkeypatch.setattr("provision.accounts.TRIAL_S", 1.0)
     site.provision()
     with PgBouncer(site.server, tmp_path, pool_size=1) as pooler:
-        url = site.server.url(site.role, site.password, site.name).replace(f":{site.server.port}/", f":{pooler.port}/")
+        url = site.server.url(site.role, site.password, site.name, port=pooler.port)
         with psycopg.connect(url) as holder:
             holder.execute("select 1")
             plan = site.plan(Mode="pooler", ConnectionLimit=12, ApplicationPort=str(pooler.port))
