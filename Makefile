@@ -56,10 +56,9 @@ pooler: $(VENV)/.installed ## Run the integration tests once more, through PgBou
 	@$(BIN)/python -m pytest --quiet --through-pgbouncer tests/integration tests/functions
 
 # Each supported Python that is here, in an environment of its own; in CI all of them have to be here.
-versions: $(VENV)/.installed ## Run the fast tests under the other supported Pythons
-	@$(MAKE) --no-print-directory .venv-3.12/.tested .venv-3.13/.tested
+versions: .venv-3.12/.tested .venv-3.13/.tested ## Run the fast tests under the other supported Pythons
 
-.venv-%/.tested: FORCE
+.venv-%/.tested: $(VENV)/.installed FORCE
 	@if [ -z "$$(.ci/python $*)" ]; then echo "no Python $* here: not tested with it"; [ -z "$$CI" ]; exit; fi; \
 	$(MAKE) --no-print-directory $(@D)/.installed && echo "with $$($(@D)/bin/python --version)" && \
 	$(@D)/bin/python -m pytest --quiet tests/unit tests/contract tests/integration tests/functions

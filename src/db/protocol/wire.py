@@ -49,13 +49,13 @@ def text(value: str, encoding: str) -> bytes:
     """Return a statement as the protocol's string; refuse what would end it early, or has no bytes."""
     try:
         encoded = value.encode(encoding)
-        if b"\x00" not in encoded:
-            return encoded + b"\x00"
     except UnicodeEncodeError:
-        pass  # left behind before anything is raised: as a context it would show the text
-    else:
+        encoded = None  # nothing is raised in here: that error would be its context, and show the text
+    if encoded is None:
+        raise UnencodableError("a statement", encoding)
+    if b"\x00" in encoded:
         raise TooLargeError("a statement must not contain NUL")
-    raise UnencodableError("a statement", encoding)
+    return encoded + b"\x00"
 
 
 def startup(parameters: Mapping[str, str]) -> bytes:
