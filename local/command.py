@@ -34,6 +34,8 @@ REFUSALS = (
     ResourceFailedError,
 )
 """What can be wrong with the machine; each says it in a sentence."""
+HEARD_WITHIN_S = 0.2
+"""Seconds until Ctrl-C is heard that the kernel gives to another thread: nothing wakes the main one then."""
 INTERRUPTED = 130
 MAX_PORT = 65535
 WIDTH_OF_A_FILE = 200
@@ -88,7 +90,7 @@ class Command:
             self._console.print(f"\nserving on {stack.url}: curl {stack.url}/health, a browser at {stack.url}/docs")
             self._console.print("Ctrl-C ends everything", highlight=False)
             while True:
-                signal.pause()
+                time.sleep(HEARD_WITHIN_S)
         finally:
             self._is_serving = False
 

@@ -1,6 +1,8 @@
 """`python -m local` as a process of its own, and what it has left."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+LIBC = ctypes.CDLL(None)
 
 
 class Running:
@@ -32,6 +35,12 @@ class Running:
         assert self.process.stdout
         while what not in (line := self.process.stdout.readline()):
             assert line, f"ended: {self.output()}"
+
+    def interrupt_another_thread(self) -> None:
+        """Send SIGINT to the process by a thread that is not its main one, as the kernel is free to."""
+        threads = [int(thread.name) for thread in Path(f"/proc/{self.process.pid}/task").iterdir()]
+        another = min(thread for thread in threads if thread != self.process.pid)
+        assert LIBC.tgkill(self.process.pid, another, signal.SIGINT) == 0
 
     def left(self) -> list[str]:
         """Return what still runs or lies in the folder; waits for what is just ending."""
