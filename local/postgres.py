@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,11 +37,24 @@ class PostgresStartError(RuntimeError):
     """The server did not come up; carries the end of its log."""
 
 
+_kept: deque[socket.socket] = deque()
+KEPT = 100
+"""Ports that are kept: more than are given away in the seconds that a server takes to start."""
+
+
 def free_port() -> int:
-    """Return a TCP port that is free on 127.0.0.1 now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """Return a TCP port of 127.0.0.1 that is nobody's.
+
+    The kernel gives it to nobody else for a while, since it stays bound; a server may listen on it all the same, as
+    each does that sets SO_REUSEADDR. Until then connections to it are refused.
+    """
+    keeper = socket.socket()
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    _kept.append(keeper)
+    if len(_kept) > KEPT:
+        _kept.popleft().close()
+    port: int = keeper.getsockname()[1]
     return port
 
 
