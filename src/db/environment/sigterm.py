@@ -29,11 +29,21 @@ def at_sigterm(act: Callable[[], None]) -> None:
 
     signal.signal(signal.SIGTERM, tell)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-    os.register_at_fork(after_in_child=_as_ever)
+    os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_as_ever)
     threading.Thread(target=wait, name="slotwise-end", daemon=True).start()
+
+
+def _hold_back() -> None:
+    """Let SIGTERM wait until a fork is as ever: before that, its signal would be told to its parent."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+
+def _let_through() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
 
 def _as_ever() -> None:
     """Let a fork end by SIGTERM, and not tell its parent."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_through()
