@@ -21,8 +21,8 @@ from local.processes import kill_session, process
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 10
 """Seconds that a server may take to stop before it is killed."""
-SETTLED_S = 0.3
-"""Seconds for which a folder must be gone to be gone for good."""
+GONE_FOR_GOOD = 15
+"""Looks in a row, 20 ms apart, that must find no folder."""
 
 
 class Guardian:
@@ -108,11 +108,10 @@ def clear_up(kind: str, which: str) -> None:
 def remove(folder: Path) -> None:
     """Remove a folder, again while somebody still writes there: initdb's own processes outlive it for a moment."""
     give_up_at = time.monotonic() + PATIENCE_S
-    gone_since = time.monotonic()
-    while time.monotonic() < min(give_up_at, gone_since + SETTLED_S):
-        if folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            gone_since = time.monotonic()
+    looks = 0
+    while looks < GONE_FOR_GOOD and time.monotonic() < give_up_at:
+        looks = 0 if folder.exists() else looks + 1
+        shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.02)
 
 

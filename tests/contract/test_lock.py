@@ -9,6 +9,8 @@ import pytest
 
 from tests.contract.stack import ROOT
 
+PASSING = ("__pycache__", "pytest-cache-files-")
+"""Folders that come and go while tests run."""
 TEXT = {".py", ".md", ".toml", ".yaml", ".json", ".txt", ""}
 LOCKS = (
     "requirements/dev.txt",
@@ -84,7 +86,7 @@ def test_the_tree_names_no_machine() -> None:
 
 def _committed(folder: Path = ROOT) -> Iterator[Path]:
     for path in folder.iterdir():
-        if path.name == "__pycache__" or (path.name.startswith(".") and path.name != ".ci"):
+        if path.name.startswith(PASSING) or (path.name.startswith(".") and path.name != ".ci"):
             continue
         if path.is_dir():
             yield from _committed(path)
