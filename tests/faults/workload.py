@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from db import Database, DatabaseSettings
-from db.environment.lifecycle import Lifecycle
+from db.environment import lifecycle
 from db.environment.process import LambdaProcess, lambda_process
 
 INCREMENT = text("update counters set value = value + 1 where name = :name returning value")
@@ -87,23 +87,27 @@ def fail(_database: Database) -> None:
 
 def before_snapshot(database: Database) -> None:
     """Run the hook."""
-    Lifecycle(database, LambdaProcess()).before_snapshot()
+    lifecycle.Lifecycle(database, LambdaProcess()).before_snapshot()
 
 
 def after_restore(database: Database) -> float:
     """Run the hook; return a number that only this clone should draw."""
-    Lifecycle(database, LambdaProcess()).after_restore()
+    lifecycle.Lifecycle(database, LambdaProcess()).after_restore()
     return random.random()  # noqa: S311 - the generator that clones would share is the point
 
 
 def await_the_end(database: Database, flushed: str, flush_s: float = 0) -> None:
-    """Have Lambda say when the environment ends; then there is something to flush, to the file `flushed`."""
+    """Have Lambda say when the environment ends; then there is something to flush, to the file `flushed`.
+
+    It has ten times the time that Lambda gives: a busy machine takes as much from it as from a tenth.
+    """
+    lifecycle.SHUTDOWN_TIMEOUT_S *= 10
 
     def flush() -> None:
         time.sleep(flush_s)
         Path(flushed).touch()
 
-    Lifecycle(database, lambda_process(), at_end=flush).begin()
+    lifecycle.Lifecycle(database, lambda_process(), at_end=flush).begin()
 
 
 ALL = (sleep, read_on, count_up, increment, backend, name, hold, fail, before_snapshot, after_restore, await_the_end)

@@ -25,8 +25,10 @@ LEAKS = {
     "a folder that a guardian clears up": "from local.guardian import Guardian; guardian = Guardian().__enter__(); "
     f'guardian.folder(tmp_path / "f"); (tmp_path / "f").mkdir(); (tmp_path / "f" / "x").write_text("{VALUE}-1"); '
     "guardian.__exit__(None, None, None); assert not (tmp_path / 'f').exists()",
-    "child's title": "import subprocess, sys; program = 'import sys; sys.stdin.read()'; global child; "
-    f'child = subprocess.Popen([sys.executable, "-c", program, "{VALUE}-1"], stdin=subprocess.PIPE)',
+    "child's title": "import subprocess, sys; global child; "
+    "program = 'import sys; print(flush=True); sys.stdin.read()'; "
+    f'child = subprocess.Popen([sys.executable, "-c", program, "{VALUE}-1"], stdin=subprocess.PIPE, stdout=-1); '
+    "child.stdout.readline()",
     "child's output": f'import subprocess; subprocess.run(["echo", "{PASSWORD}-1"], check=True)',
 }
 
