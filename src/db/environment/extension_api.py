@@ -9,8 +9,11 @@ import socket
 VERSION = "2020-01-01"
 NAME = "slotwise-shutdown"
 IDENTIFIER = "lambda-extension-identifier"
-TIMEOUT_S = 1.0
-"""How long the API, which is on this machine, may take to answer a registration."""
+TIMEOUT_S = 5.0
+"""How long the API, which is on this machine, may take to answer a registration.
+
+INIT has ten seconds. Whoever has registered, and then does not ask for events, holds INIT up until they are over.
+"""
 HEAD_LIMIT_BYTES = 65_536
 
 
