@@ -38,9 +38,9 @@ class Running:
 
     def interrupt_another_thread(self) -> None:
         """Send SIGINT to the process by a thread that is not its main one, as the kernel is free to."""
-        threads = [int(thread.name) for thread in Path(f"/proc/{self.process.pid}/task").iterdir()]
-        another = min(thread for thread in threads if thread != self.process.pid)
-        assert LIBC.tgkill(self.process.pid, another, signal.SIGINT) == 0
+        pid = self.process.pid
+        threads = {int(thread.name) for thread in Path(f"/proc/{pid}/task").iterdir()} - {pid}
+        assert any(LIBC.tgkill(pid, thread, signal.SIGINT) == 0 for thread in threads), "each has ended meanwhile"
 
     def left(self) -> list[str]:
         """Return what still runs or lies in the folder; waits for what is just ending."""

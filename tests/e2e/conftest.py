@@ -36,7 +36,9 @@ def make_function(tmp_path: Path, guardian: Guardian) -> Iterator[Callable[..., 
     with ExitStack() as stack:
 
         def make(**changes: Any) -> LambdaFunction:  # noqa: ANN401 - the test names the fields
-            configuration = Configuration(**{"name": "tiny", "handler": "tiny.handler", "code": FUNCTIONS, **changes})
+            configuration = Configuration(
+                **{"name": "tiny", "handler": "tiny.handler", "code": FUNCTIONS, "timeout_s": 60, **changes}
+            )
             return stack.enter_context(LambdaFunction(configuration, tmp_path, guardian))
 
         yield make

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.environment import Configuration, EnvironmentStartError, Invocation
+from local.environment import Configuration, EnvironmentStartError
 from local.function import MAX_EVENT_BYTES, EventTooLargeError, LambdaFunction, ThrottledError
 from local.guardian import Guardian
 from local.processes import in_session, process
@@ -49,36 +48,30 @@ def test_what_a_function_writes_is_there_with_its_answer(make_function: MakeFunc
         assert [line for line in function.invoke({}).log if line.startswith("answered")] == [f"answered {count}"]
 
 
-def test_events_at_once_have_environments_of_their_own(make_function: MakeFunction) -> None:
+def test_events_at_once_have_environments_of_their_own(make_function: MakeFunction, tmp_path: Path) -> None:
     """Two events at once are served by two environments, the next one by that which was idle last."""
-    function = make_function(timeout_s=20)
-    both = threading.Barrier(2)
-
-    def invoke(_number: int) -> Invocation:
-        both.wait(timeout=30)
-        return function.invoke({"sleep_s": 1})
-
+    function = make_function()
+    event = {"until": str(tmp_path / "enough")}
     with ThreadPoolExecutor(2) as threads:
-        served = {invocation.environment for invocation in threads.map(invoke, range(2))}
+        invocations = [threads.submit(function.invoke, event) for _ in range(2)]
+        wait_until(lambda: function.busy == 2)
+        Path(event["until"]).touch()
+        served = {invocation.result().environment for invocation in invocations}
     assert len(served) == 2
     assert function.invoke({}).environment == function.idle[-1].number
 
 
-def test_concurrency_is_limited(make_function: MakeFunction) -> None:
+def test_concurrency_is_limited(make_function: MakeFunction, tmp_path: Path) -> None:
     """With all environments busy an event is refused at once; afterwards they serve again."""
-    function = make_function(concurrency=1, timeout_s=20)
-    both = threading.Barrier(2)
-
-    def invoke(_number: int) -> Invocation | str:
-        both.wait(timeout=30)
-        try:
-            return function.invoke({"sleep_s": 1})
-        except ThrottledError as error:
-            return str(error)
-
-    with ThreadPoolExecutor(2) as threads:
-        outcomes = list(threads.map(invoke, range(2)))
-    assert "tiny has all its 1 environments busy" in outcomes
+    function = make_function(concurrency=1)
+    event = {"until": str(tmp_path / "enough")}
+    with ThreadPoolExecutor(1) as threads:
+        served = threads.submit(function.invoke, event)
+        wait_until(lambda: function.busy == 1)
+        with pytest.raises(ThrottledError, match="tiny has all its 1 environments busy"):
+            function.invoke({})
+        Path(event["until"]).touch()
+        assert served.result().failure is None
     assert not function.invoke({}).is_cold
 
 
@@ -127,13 +120,14 @@ def test_an_event_over_lambdas_limit_is_refused(make_function: MakeFunction) -> 
 
 
 @pytest.mark.parametrize(
-    ("event", "failure"), [({"sleep_s": 5}, "Sandbox.Timedout"), ({"exit": 3}, "Runtime.ExitError")]
+    ("event", "timeout_s", "failure"),
+    [({"sleep_s": 60}, 5, "Sandbox.Timedout"), ({"exit": 3}, 60, "Runtime.ExitError")],
 )
 def test_an_environment_that_timed_out_or_died_serves_no_more(
-    make_function: MakeFunction, event: dict[str, object], failure: str
+    make_function: MakeFunction, event: dict[str, object], timeout_s: int, failure: str
 ) -> None:
     """The caller gets the error, the next event a new environment."""
-    function = make_function(timeout_s=1)
+    function = make_function(timeout_s=timeout_s)
     first = function.invoke({})
     assert function.invoke(event).failure == failure
     assert function.idle == ()
@@ -167,7 +161,7 @@ guardian = Guardian().__enter__()
 guardian.folder(folder)
 guardian.cluster(folder / "data")
 server = PostgresServer(folder / "data", "irrelevant").__enter__()
-function = LambdaFunction(Configuration("tiny", "tiny.handler", Path(sys.argv[2])), folder, guardian)
+function = LambdaFunction(Configuration("tiny", "tiny.handler", Path(sys.argv[2]), 60), folder, guardian)
 print(server.pid, function.invoke({}).payload["pid"], guardian.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -5,12 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 from uuid import uuid4
 
+from local.application import DATABASE
 from local.function import LambdaFunction
 from local.metrics import metrics_in
 from local.stack import Stack
 from local.template import Route, Template
 from tests.canary import VALUE
 from tests.e2e.conftest import Client
+from tests.faults.server import admin, wait_until
 
 WARM_INVOCATIONS = 1_000
 
@@ -76,11 +78,15 @@ def test_requests_at_once_are_served_by_environments_of_their_own(
     """Each with a connection of its own, all frozen afterwards."""
     function = stack.function_of("records")
     clients = [connect(stack.url) for _ in range(4)]
-    with ThreadPoolExecutor(4) as threads:
-        replies = list(threads.map(lambda client: client("GET", "/records?limit=1"), clients))
-    assert [reply.status for reply in replies] == [200] * 4
-    assert len(function.idle) > 1
-    assert all(environment.runtime_states() == {"T"} for environment in function.idle)
+    with ThreadPoolExecutor(4) as threads, admin(stack.server, database=DATABASE) as session:
+        session.autocommit = False
+        session.execute("lock table records")
+        asked = [threads.submit(client, "GET", "/records?limit=1") for client in clients]
+        wait_until(lambda: function.busy == 4)
+        session.rollback()
+        assert [each.result().status for each in asked] == [200] * 4
+    assert len(function.idle) >= 4
+    wait_until(lambda: all(environment.runtime_states() == {"T"} for environment in function.idle))
 
 
 def test_a_thousand_warm_invocations_open_one_connection_and_read_the_secret_once(
@@ -90,7 +96,7 @@ def test_a_thousand_warm_invocations_open_one_connection_and_read_the_secret_onc
     connect: Callable[[str], Client],
 ) -> None:
     """Counted by the function's own metrics and by Secrets Manager."""
-    function = own_records()
+    function = own_records(DB_AT_INIT="nothing")
     call = connect(serve(function, Template().routes()))
     read_before = stack.secrets_manager.calls["GetSecretValue"]
     for _ in range(1 + WARM_INVOCATIONS):

@@ -42,6 +42,12 @@ HEAD = STEPS[-1]
 _numbers = itertools.count(1)
 
 
+@pytest.fixture
+def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody who is away be waited for."""
+    monkeypatch.setattr("db.recovery.reach.wait_for_server_s", lambda *_, **__: None)
+
+
 @pytest.fixture(scope="session")
 def manager() -> Iterator[SecretsManager]:
     """One emulator for all; each test has secrets of its own."""

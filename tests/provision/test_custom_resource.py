@@ -85,6 +85,7 @@ def over_budget(site: Site) -> dict[str, Any]:
     ],
     ids=["budget", "down", "settings", "database", "secret", "typo", "no plan"],
 )
+@pytest.mark.usefixtures("without_patience")
 def test_a_failure_is_answered_with_its_reason(
     site: Site,
     function: Load,
@@ -94,7 +95,7 @@ def test_a_failure_is_answered_with_its_reason(
     reason: str,
 ) -> None:
     """Who deploys reads in the stack's events what to do; no password is in it."""
-    load = function(DB_CONNECT_TIMEOUT_S="1", **variables)
+    load = function(**variables)
     load.handler(cloudformation.event("Create", properties(site)), CONTEXT)
     (answer,) = cloudformation.answers
     assert answer["Status"] == "FAILED"
@@ -104,9 +105,10 @@ def test_a_failure_is_answered_with_its_reason(
 
 
 def test_who_waits_for_a_lock_in_vain_is_told_where_to_look(
-    site: Site, function: Load, cloudformation: CloudFormation
+    site: Site, function: Load, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another deployment that hangs, say."""
+    monkeypatch.setattr(custom_resource, "ANSWER_S", 1.0)  # the timer's answer is long after the work's
     load = function()
     with site.as_master() as other:
         other.execute("select pg_advisory_lock(%s)", [migrations.LOCK_KEY])

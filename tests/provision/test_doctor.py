@@ -172,8 +172,9 @@ def test_a_fleet_that_does_not_fit_is_a_failure(provisioned: Site) -> None:
     assert "78 too many" in found["budget"].says
 
 
-def test_a_rotation_is_dated(provisioned: Site) -> None:
+def test_a_rotation_is_dated(provisioned: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Off, on, or overdue, as Secrets Manager says."""
+    monkeypatch.setattr("provision.rotation.TIMEOUT_S", 30)
     assert look(provisioned)["rotation"].says == "the secret does not rotate"
     client = provisioned.manager.client()
     client.rotate_secret(

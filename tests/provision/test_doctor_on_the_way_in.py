@@ -56,19 +56,20 @@ def test_a_certificate_of_a_stranger_is_a_failure(provisioned: Site, folder: Pat
     assert "DB_TLS_CA" in found["certificate"].advice
 
 
+@pytest.mark.usefixtures("without_patience")
 def test_a_server_without_tls_is_a_failure(provisioned: Site) -> None:
     """Where TLS is wanted and the server says no."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(2)
         answering = threading.Thread(target=refuse_tls, args=(listener,))
         answering.start()
-        found = look(provisioned, tls=Tls.VERIFY_FULL, port=listener.getsockname()[1], connect_timeout_s=0.2)
+        found = look(provisioned, tls=Tls.VERIFY_FULL, port=listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
         answering.join()
     assert "does not speak TLS" in found["reach"].says
 
 
 def refuse_tls(listener: socket.socket) -> None:
-    """Answer every SSLRequest with N, until nobody asks for two seconds."""
+    """Answer every SSLRequest with N, until it is shut down."""
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
@@ -86,15 +87,17 @@ def refuse_tls(listener: socket.socket) -> None:
         ({"name": "absent"}, "login"),
     ],
 )
+@pytest.mark.usefixtures("without_patience")
 def test_what_keeps_us_out_is_named(provisioned: Site, changes: dict[str, Any], check: str) -> None:
     """Name, port, secret, database: each has a line of its own, with what to do."""
-    found = look(provisioned, **changes, connect_timeout_s=1.0)
+    found = look(provisioned, **changes)
     assert found[check].level is Level.FAILURE
     assert found[check].advice
     assert "server" not in found
 
 
-@pytest.mark.parametrize("changes", [{}, {"port": 1, "connect_timeout_s": 0.2}], ids=["up", "away"])
+@pytest.mark.usefixtures("without_patience")
+@pytest.mark.parametrize("changes", [{}, {"port": 1}], ids=["up", "away"])
 def test_secrets_manager_is_asked_once_when_the_secret_rotates(
     provisioned: Site, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from local.pgbouncer import PgBouncer
 from local.postgres import free_port
-from provision.provisioning import Report, provision
+from provision.provisioning import provision
 from tests.provision.conftest import REMAINING_MS, Site
 
 
@@ -27,11 +27,6 @@ def begin_rotation(site: Site) -> str:
         VersionStages=["AWSPENDING"],
     )
     return old
-
-
-def without_patience(site: Site) -> Report:
-    """Provision, and wait for nobody who is away."""
-    return provision(site.owner(connect_timeout_s=0.2), site.plan(), REMAINING_MS)
 
 
 def test_a_password_that_no_longer_fits_is_set(site: Site) -> None:
@@ -54,12 +49,13 @@ def test_a_password_that_is_pending_is_not_put_back(site: Site) -> None:
         site.connect(site.role, old)
 
 
+@pytest.mark.usefixtures("without_patience")
 def test_a_password_that_nobody_can_try_is_left_alone(site: Site) -> None:
     """The pooler is away in the middle of a rotation: that says nothing of the password, and the report says so."""
     site.provision()
     site.keep_secret(port=free_port())
     begin_rotation(site)
-    report = without_patience(site)
+    report = site.provision()
     assert report.changes == []
     (warning,) = report.warnings
     assert f"{site.role} keeps its password" in warning
@@ -67,20 +63,22 @@ def test_a_password_that_nobody_can_try_is_left_alone(site: Site) -> None:
     site.as_application().close()
 
 
+@pytest.mark.usefixtures("without_patience")
 def test_a_monitor_that_nobody_can_try_keeps_its_password_too(site: Site) -> None:
     """And the warning names it."""
     site.provision()
     site.keep_monitors_secret(port=free_port(), password="another")
-    report = without_patience(site)
+    report = site.provision()
     assert report.changes == []
     assert [warning.partition(" keeps")[0] for warning in report.warnings] == [site.monitor]
     site.connect(site.monitor, site.server.password).close()
 
 
+@pytest.mark.usefixtures("without_patience")
 def test_a_role_that_is_missing_gets_the_secrets_password(site: Site) -> None:
     """Also where nobody can try it: before a pooler that is made after it."""
     site.keep_secret(port=free_port())
-    report = without_patience(site)
+    report = site.provision()
     assert report.changes[:1] == ["create the role"]
     assert report.warnings == []
     site.as_application().close()

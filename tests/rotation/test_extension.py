@@ -80,19 +80,22 @@ def silent(extension: Extension, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 def test_a_silent_extension_leaves_the_api_its_time(application: Application) -> None:
     """Half of what is left, a second at most."""
     database = environment(application)
-    with database.invocation(2_500):
+    with database.invocation(10_000):
         assert who(database) == application.user
 
 
 @pytest.mark.usefixtures("silent")
-def test_a_silent_extension_and_a_silent_api_end_together_within_the_deadline(application: Application) -> None:
-    """The time that one has taken the other has not got."""
+def test_a_silent_extension_and_a_silent_api_end_together_within_the_deadline(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that one has taken the other has not got: two seconds each, of four."""
+    monkeypatch.setattr("db.credentials.extension.TIMEOUT_S", 60)
     database = environment(application)
     began = time.monotonic()
-    with application.manager.instead(TROUBLES["stalls"]), database.invocation(2_500):  # noqa: SIM117 - one after the other
+    with application.manager.instead(TROUBLES["stalls"]), database.invocation(4_500):  # noqa: SIM117 - one after the other
         with pytest.raises(SecretError, match=application.secret_id):
             who(database)
-    assert time.monotonic() - began < 2.5 + 0.5
+    assert time.monotonic() - began < 2 + 4
 
 
 def test_outside_of_lambda_nobody_is_asked(

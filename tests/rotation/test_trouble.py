@@ -14,16 +14,13 @@ from local.secrets_manager import REGION
 from tests.canary import VALUE, holds_a_word
 from tests.rotation.conftest import Application, who
 from tests.rotation.rotation import set_password
-from tests.rotation.trouble import JUNK_SECRET, TROUBLES
+from tests.rotation.trouble import JUNK_SECRET, MARGIN_S, TROUBLES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 DEADLINE_MS = 3_000
 REFRESH_S = 1.0
-MARGIN_S = 2.0
-"""What a busy machine may take beyond a deadline."""
-
 
 pytestmark = pytest.mark.usefixtures("asked_by")
 
@@ -85,9 +82,9 @@ def test_a_name_that_is_not_resolved_is_a_typed_error_in_time(
     database = application.environment()
     began = time.monotonic()
     try:
-        with pytest.raises(SecretError, match=application.secret_id) as raised, database.invocation(2_500):
+        with pytest.raises(SecretError, match=application.secret_id) as raised, database.invocation(5_500):
             who(database)
-        assert time.monotonic() - began < 2.0 + MARGIN_S
+        assert time.monotonic() - began < 5.5 + MARGIN_S
         assert ("NotResolvedError" in str(raised.value)) == (asked_by == "our own request")
     finally:
         release.set()
@@ -129,7 +126,7 @@ def test_a_refused_login_while_secrets_manager_is_away_ends_in_time(application:
     application.reads()
     set_password(application.admin, application.user, "nobody-knows-it")
     began = time.monotonic()
-    with application.manager.instead(TROUBLES["slow"]), pytest.raises(LoginRefusedError) as raised:
+    with application.manager.instead(TROUBLES["stalls"]), pytest.raises(LoginRefusedError) as raised:
         who(database)
     assert time.monotonic() - began < REFRESH_S + MARGIN_S
     assert f"secret {application.secret_id} cannot be read: " in str(raised.value)

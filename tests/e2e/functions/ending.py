@@ -9,6 +9,10 @@ from db.settings import LAMBDA_MARKS
 
 # In Lambda plaintext is refused where the environment asks for it; this is a developer's machine all the same.
 marks = {name: os.environ.pop(name) for name in LAMBDA_MARKS if name in os.environ}
+from db.environment import extension_api, lifecycle  # noqa: E402 - likewise
+
+lifecycle.SHUTDOWN_TIMEOUT_S *= 10  # a busy machine takes as much from it as from a tenth
+extension_api.TIMEOUT_S *= 30
 from handlers.environment import database, entry_point, metrics  # noqa: E402 - it reads them when it is imported
 
 os.environ.update(marks)

@@ -1,8 +1,9 @@
-"""A function that does what its event says; it needs no database."""
+"""A function that does what its event says, and waits `until` a file is there; it needs no database."""
 
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 sys.stdout.write("loaded\n")
@@ -12,6 +13,8 @@ answered = 0
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401 - the runtime's
     global answered  # noqa: PLW0603 - what an environment keeps between invocations
     time.sleep(event.get("sleep_s", 0))
+    while "until" in event and not Path(event["until"]).exists():
+        time.sleep(0.01)
     if "exit" in event:
         os._exit(event["exit"])
     if "raise" in event:
