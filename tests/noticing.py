@@ -2,6 +2,9 @@
 
 A test asks for `noticed` and reports; the worst of each row is told at the end of the run, with the rows that are
 missing. Time counts from the moment that the fault strikes, or from the borrow where it strikes while nobody looks.
+
+Some of these waits end at their bound by design, so that a machine that stalls for a fifth of a second makes them late.
+A test that was late, and failed for no other reason, is therefore run again: what we are late with is late each time.
 """
 
 import time
@@ -15,6 +18,8 @@ ROWS = range(1, 29)
 """The table of faults that the project promises to survive."""
 TOLERANCE = 1.1
 """How much later than its bound a fault may be noticed. Bounds are two seconds or so: a busy machine adds little."""
+RUN_AGAIN = 2
+"""How often a late test is run again before it has failed."""
 LAST = "test_every_row.py"
 """The file that asks whether all rows were reported; it is run when the others have been."""
 
@@ -32,17 +37,24 @@ class Notice:
         return self.took_s / self.bound_s
 
 
+class NoticedTooLateError(AssertionError):
+    """A fault was noticed after its bound."""
+
+
 class Noticed:
-    """The worst of each row."""
+    """The worst of each row that came in time, and all that were late."""
 
     def __init__(self) -> None:
         self.worst: dict[int, Notice] = {}
+        self.late: list[str] = []
 
     def __call__(self, row: int, took_s: float, bound_s: float) -> None:
         """Report that the fault of `row` was noticed after `took_s` seconds, where `bound_s` are allowed."""
         notice = Notice(took_s, bound_s)
+        if notice.ratio > TOLERANCE:
+            self.late.append(f"row {row}: noticed after {took_s:.3f} s, bound {bound_s} s")
+            raise NoticedTooLateError(self.late[-1])
         self.worst[row] = max(notice, self.worst.get(row, notice), key=lambda seen: seen.ratio)
-        assert notice.ratio <= TOLERANCE, f"row {row}: noticed after {took_s:.3f} s, bound {bound_s} s"
 
     @contextmanager
     def within(self, bound_s: float, *rows: int) -> Iterator[None]:
@@ -73,17 +85,22 @@ def noticed(request: pytest.FixtureRequest) -> Noticed:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ask for the whole table when it is written."""
+    """Run again what is late, and ask for the whole table when it is written."""
+    for item in items:
+        if "noticed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.flaky(reruns=RUN_AGAIN, only_rerun=NoticedTooLateError.__name__))
     items.sort(key=lambda item: item.path.name == LAST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say for each row how late its fault was noticed at worst, and which rows were not looked at."""
     found = config.stash[NOTICED]
-    if not found.worst:
+    if not found.worst and not found.late:
         return
     terminalreporter.section("worst time to notice a fault, as a share of its bound")
     for row, notice in sorted(found.worst.items()):
         terminalreporter.line(f"row {row:2}: {notice.ratio:5.2f}  ({notice.took_s:.3f} s of {notice.bound_s:g} s)")
+    for late in found.late:
+        terminalreporter.line(f"late, and run again: {late}")
     missing = f"; not looked at: {', '.join(map(str, found.missing))}" if found.missing else ""
     terminalreporter.line(f"{len(found.worst)} of {len(ROWS)}{missing}")
