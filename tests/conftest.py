@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from db import Database, DatabaseSettings, Tls
 from db.settings import Mode
@@ -17,6 +18,10 @@ from local.postgres import PostgresServer
 pytest_plugins = ["tests.canary", "tests.clusters", "tests.nothing_skipped", "tests.noticing"]
 
 
+settings.register_profile(
+    "here", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+settings.load_profile("here")  # the same examples each time, however slow the machine is
 THROUGH = "--through-pgbouncer"
 
 
