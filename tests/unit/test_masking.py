@@ -7,9 +7,11 @@ import traceback
 from pathlib import Path
 
 import pytest
+from psycopg.pq import Conninfo
 from rich.pretty import pretty_repr
 
 from db import ConfigurationError, DatabaseSettings, FixedCredentials, Login, Secret
+from db.credentials.fixed import LIBPQ, PASSED_OVER
 from db.deadline import UNBOUNDED
 from db.masking import without_frames
 
@@ -74,6 +76,13 @@ def test_a_secret_that_has_no_bytes_is_compared_all_the_same() -> None:
         "postgres://u%E9:{}@h/d",
         "postgres://u:{}@h\udce9/d",
         "postgres://u:{}@h/%E9",
+        "postgres://u:x@{}/y@h/d",
+        "postgres://u:x@9/y?{}@h/d",
+        "postgres://u:x@9/y?a&{}@h/d",
+        "postgres://u:x@9/y#{}@h/d",
+        "postgres://u:x/{}@h/d",
+        "postgres://u@h/d?{}",
+        "postgres://u@h/d?password=x&{}=y",
         "{}",
     ],
 )
@@ -142,8 +151,10 @@ def test_a_url_names_everything() -> None:
 @pytest.mark.parametrize(
     ("end", "says"),
     [
+        ("/y@h/d", "%40 %2F"),
         ("?options=-csearch_path%3Dtenant&sslmode=require", "not read, options: a DB_"),
         ("?host=other&dbname=x", "not read, dbname, host: a DB_"),
+        ("?host=other&pgbouncer=true", "not read, host, one that nobody knows: a DB_"),
         ("?target_session_attrs", "not read, target_session_attrs: a DB_"),
         ("#1", "%23"),
     ],
@@ -153,3 +164,15 @@ def test_what_a_url_says_and_nobody_reads_is_refused(end: str, says: str) -> Non
     with pytest.raises(ConfigurationError, match=says):
         FixedCredentials.from_url(f"postgres://u:p@h/d{end}")
     assert FixedCredentials.from_url("postgres://u:p@h/d?sslmode=require&channel_binding=require")
+
+
+def test_an_at_sign_in_a_password_alone_is_no_riddle() -> None:
+    """Between user and host the last one counts: no host has any."""
+    (login,) = FixedCredentials.from_url("postgres://u:p@ss@h/d").logins(UNBOUNDED)
+    assert (login.password, login.host) == (Secret("p@ss"), "h")
+
+
+def test_an_option_of_libpqs_is_named() -> None:
+    """Whichever it is; what is no such name may be a part of a password."""
+    theirs = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    assert theirs <= LIBPQ | PASSED_OVER

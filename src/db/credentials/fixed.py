@@ -12,6 +12,22 @@ from db.masking import Secret
 
 PASSED_OVER = frozenset({"sslmode", "channel_binding"})
 """Options that ask for nothing stricter than what is done in any case."""
+LIBPQ = frozenset(
+    (  # noqa: SIM905 - as a list they are fifty lines
+        "application_name client_encoding connect_timeout dbname fallback_application_name gssdelegation gssencmode "
+        "gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname "
+        "load_balance_hosts max_protocol_version min_protocol_version oauth_client_id oauth_client_secret oauth_issuer "
+        "oauth_scope options passfile password port replication require_auth requirepeer scram_client_key "
+        "scram_server_key service servicefile ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode "
+        "sslcompression sslcrl sslcrldir sslkey sslkeylogfile sslnegotiation sslpassword sslrootcert sslsni "
+        "target_session_attrs tcp_user_timeout user"
+    ).split()
+)
+"""Names of options that a message may have; another one may be a part of a password.
+
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+"""
+UNKNOWN = "one that nobody knows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +63,30 @@ def _read_url(url: Secret) -> Login | str:
         return "DATABASE_URL has bytes that are no UTF-8, perhaps as %XX: an é is %C3%A9, and not %E9"
     except ValueError:
         return "DATABASE_URL is no URL; write what is special in a password as %XX"
+    if flaw := _misread(parts) or _missing(parts, user, database) or _unread(parts):
+        return flaw
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORT
+    return Login(user=user, password=Secret(password), host=host, port=port, database=database)
+
+
+def _misread(parts: SplitResult) -> str | None:
+    """Say why the parts may not be what was meant: a password that is not quoted ends where it was not to end."""
+    if "@" in parts.path + parts.query + parts.fragment:
+        return "DATABASE_URL has an @ behind its host: write @ / ? # in a password as %40 %2F %3F %23"
     try:
-        port = parts.port or DEFAULT_PORT
+        parts.port  # noqa: B018 - it is read when it is asked for
     except ValueError:
         return "DATABASE_URL has a port that is no number from 0 to 65535; write a : in a password as %3A"
+    return None
+
+
+def _missing(parts: SplitResult, user: str, database: str) -> str | None:
+    """Say what a login needs and the URL does not have; None where it has all."""
     if parts.scheme.split("+")[0] not in {"postgres", "postgresql"}:
         return "DATABASE_URL must begin with postgres:// or postgresql://"
     if not (user and parts.hostname and database):
         return "DATABASE_URL must name user, host and database: postgres://user:password@host/name"
-    login = Login(user=user, password=Secret(password), host=parts.hostname, port=port, database=database)
-    return _unread(parts) or login
+    return None
 
 
 def _unread(parts: SplitResult) -> str | None:
@@ -65,7 +95,8 @@ def _unread(parts: SplitResult) -> str | None:
     if parts.fragment:
         return "DATABASE_URL has a #, behind which nothing is read: write it as %23"
     if options:
-        return f"DATABASE_URL has options that are not read, {', '.join(sorted(options))}: a DB_* setting says that"
+        names = [*sorted(options & LIBPQ), *([UNKNOWN] if options - LIBPQ else [])]
+        return f"DATABASE_URL has options that are not read, {', '.join(names)}: a DB_* setting says that"
     return None
 
 
