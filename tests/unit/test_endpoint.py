@@ -9,8 +9,10 @@ from db import ConfigurationError
 from db.credentials.api import ApiSource
 from db.environment.endpoint import NAMED_BY, UNUSUAL, Endpoint, require_tls, secrets_manager
 from db.settings import LAMBDA_MARKS
+from local.containers import HOST
 
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
+LAMBDA = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
 NOBODY: Any = {"aws_access_key_id": "nobody", "aws_secret_access_key": "none"}
 
 
@@ -87,12 +89,36 @@ def test_lambda_asks_nobody_in_clear(mark: str, variable: str, url: str) -> None
         {"AWS_ENDPOINT_URL": "http://localhost"},
         {"AWS_ENDPOINT_URL": "http://[nowhere"},
         {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "https://own", "AWS_ENDPOINT_URL": "http://all"},
-        {"AWS_ENDPOINT_URL": "http://host.docker.internal:4566", "AWS_SAM_LOCAL": "true"},
     ],
 )
-def test_tls_this_machine_and_sam_local_are_taken(environ: dict[str, str]) -> None:
-    """The variable that counts is the service's own; `sam local` reaches the developer's machine by another name."""
-    require_tls({"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13", **environ})
+def test_tls_and_this_machine_are_taken(environ: dict[str, str]) -> None:
+    """The variable that counts is the service's own."""
+    require_tls({**LAMBDA, **environ})
+
+
+@pytest.mark.parametrize("host", [HOST, "127.0.0.1", "10.0.2.2", "172.17.0.1", "172.31.255.254", "192.168.65.254"])
+def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
+    """By Docker's name for it, or the address of a bridge."""
+    require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}:4566"})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "collector.example.net",
+        f"{HOST}.example.net",
+        f"{HOST}@collector.example.net",
+        "10.0.0.1.example.net",
+        "203.0.113.7",
+        "172.32.0.1",
+        "169.254.169.254",
+        "[2001:db8::7]",
+    ],
+)
+def test_sam_local_asks_nobody_else_in_clear(host: str) -> None:
+    """A function's own variables can say that it is `sam local`: in Lambda that lets no token out."""
+    with pytest.raises(ConfigurationError, match=f"^AWS_ENDPOINT_URL must be https.*{HOST} or a private address"):
+        require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}"})
 
 
 def test_a_developers_machine_asks_whom_it_likes() -> None:

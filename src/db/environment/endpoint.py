@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/general/latest/gr/asm.html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from db.environment.process import is_local
@@ -31,6 +32,14 @@ UNUSUAL = frozenset(
 
 NAMED_BY = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
 """Variables that name the endpoint; the first that is set counts."""
+
+DOCKERS_HOST = "host.docker.internal"
+"""The machine that a container runs on, by Docker's name for it."""
+BRIDGES = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""Where its address in a network of Docker's is.
+
+https://www.rfc-editor.org/rfc/rfc1918#section-3
+"""
 
 MAX_PORT = 65535
 _URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
@@ -57,12 +66,14 @@ class Endpoint:
 def require_tls(environ: Mapping[str, str] = ENVIRONMENT) -> None:
     """Raise ConfigurationError where, in Lambda, a variable has Secrets Manager asked in clear on another machine.
 
-    The role's session token would be in the request, ours or the SDK's. `sam local` asks the developer's machine.
+    The role's session token would be in the request, ours or the SDK's. `sam local` asks the developer's machine; who
+    only says that it is `sam local` still asks nobody outside.
     """
     variable = next((name for name in NAMED_BY if environ.get(name)), None)
-    is_lambda = any(mark in environ for mark in LAMBDA_MARKS) and not is_local(environ)
-    if variable and is_lambda and _leaves_in_clear(environ[variable]):
-        raise ConfigurationError(f"{variable} must be https: in Lambda no http leaves the machine, but in `sam local`")
+    is_lambda = any(mark in environ for mark in LAMBDA_MARKS)
+    if variable and is_lambda and _leaves_in_clear(environ[variable], is_sam_local=is_local(environ)):
+        lets = f"in Lambda no http leaves the machine, in `sam local` none but to {DOCKERS_HOST} or a private address"
+        raise ConfigurationError(f"{variable} must be https: {lets}")
 
 
 def secrets_manager(region: str, environ: Mapping[str, str] = ENVIRONMENT) -> Endpoint | None:
@@ -73,12 +84,21 @@ def secrets_manager(region: str, environ: Mapping[str, str] = ENVIRONMENT) -> En
     return _named(named) if named else _public(region)
 
 
-def _leaves_in_clear(url: str) -> bool:
+def _leaves_in_clear(url: str, *, is_sam_local: bool) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:  # which it is to the SDK as well
         return False
-    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+    host = parts.hostname or ""
+    return parts.scheme == "http" and not (is_loopback(host) or (is_sam_local and _is_developers(host)))
+
+
+def _is_developers(host: str) -> bool:
+    """Say whether a container finds the machine that it runs on by `host`; no name is resolved."""
+    try:
+        return any(ip_address(host) in bridge for bridge in BRIDGES)
+    except ValueError:
+        return host == DOCKERS_HOST
 
 
 def _named(url: str) -> Endpoint | None:

@@ -13,7 +13,7 @@ from db.settings import ENVIRONMENT
 def is_local(environ: Mapping[str, str] = ENVIRONMENT) -> bool:
     """Say whether `sam local` or `make run` runs this: good for conveniences, and to ask an emulator of AWS in clear.
 
-    Never a reason to be less careful with a database.
+    Never a reason to be less careful with a database, or to send anything in clear to who is not beside us.
     """
     return environ.get("AWS_SAM_LOCAL") == "true"
 
