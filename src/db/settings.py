@@ -31,6 +31,9 @@ LAMBDA_MARKS = ("AWS_EXECUTION_ENV", "AWS_LAMBDA_INITIALIZATION_TYPE")
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 """
 
+BEGIN_A_SESSION = ("iam_user", "host", "name", "search_path", "application_name")
+"""Settings that a connection begins with, as texts that a NUL would end: what is behind it would be another one."""
+
 
 class Mode(StrEnum):
     """What a connection leads to."""
@@ -153,6 +156,7 @@ class DatabaseSettings:
         _require_verified_in_lambda(self.tls, ENVIRONMENT)
         if isinstance(self.url, str):
             object.__setattr__(self, "url", Secret(self.url))
+        _require_no_nul(self)
         who = {"DB_SECRET_ID": self.secret_id, "DATABASE_URL": self.url, "DB_IAM_USER": self.iam_user}
         if len(given := [variable for variable, value in who.items() if value]) != 1:
             raise ConfigurationError(
@@ -190,6 +194,12 @@ class DatabaseSettings:
 def _require_verified_in_lambda(tls: object, environ: Mapping[str, str]) -> None:
     if tls is Tls.INSECURE_LOCAL_ONLY and any(mark in environ for mark in LAMBDA_MARKS):
         raise ConfigurationError(f"DB_TLS={tls} is for a developer's machine; in Lambda it must be verify-full")
+
+
+def _require_no_nul(settings: DatabaseSettings) -> None:
+    for declared in fields(settings):
+        if declared.name in BEGIN_A_SESSION and "\0" in (getattr(settings, declared.name) or ""):
+            raise ConfigurationError(f"{_variable(declared)} has a NUL, behind which something else would begin")
 
 
 def _environment_name(environ: Mapping[str, str]) -> str:

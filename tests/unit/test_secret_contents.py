@@ -48,11 +48,17 @@ def test_settings_override_where_not_who() -> None:
         (json.dumps({**FIELDS, "username": {"password": PASSWORD}}), "has no usable field 'username'"),
         (json.dumps({**FIELDS, "port": PASSWORD}), "has no usable field 'port'"),
         (json.dumps({**FIELDS, "port": 0}), "has no usable field 'port'"),
+        (json.dumps({**FIELDS, "port": True}), "has no usable field 'port'"),
+        (json.dumps({**FIELDS, "port": "9" * 5000}), "has no usable field 'port'"),
         (json.dumps({**FIELDS, "host": None}), "has no usable field 'host'"),
         (json.dumps({**FIELDS, "password": f"{PASSWORD}\ud83d"}), "has no usable field 'password'"),
         (json.dumps({**FIELDS, "username": f"{PASSWORD}\ud83d"}), "has no usable field 'username'"),
         (json.dumps({**FIELDS, "host": f"{PASSWORD}\ud83d"}), "has no usable field 'host'"),
         (json.dumps({**FIELDS, "dbname": f"{PASSWORD}\ud83d"}), "has no usable field 'dbname'"),
+        (json.dumps({**FIELDS, "password": f"{PASSWORD}\0"}), "has no usable field 'password'"),
+        (json.dumps({**FIELDS, "username": f"{PASSWORD}\0options\0"}), "has no usable field 'username'"),
+        (json.dumps({**FIELDS, "host": f"{PASSWORD}\0"}), "has no usable field 'host'"),
+        (json.dumps({**FIELDS, "dbname": f"{PASSWORD}\0options\0"}), "has no usable field 'dbname'"),
     ],
 )
 def test_an_unusable_secret_is_named_with_its_field_and_without_its_text(text: str, problem: str) -> None:

@@ -1,5 +1,7 @@
 """What the environment may say, and what is answered where it is wrong."""
 
+from typing import Any
+
 import pytest
 
 from db import ConfigurationError, DatabaseSettings, Tls
@@ -38,6 +40,23 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(environ: dict[str, str], 
     with pytest.raises(ConfigurationError, match=message) as raised:
         DatabaseSettings.from_env(environ)
     assert "hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "variable"),
+    [
+        ("iam_user", "DB_IAM_USER"),
+        ("host", "DB_HOST"),
+        ("name", "DB_NAME"),
+        ("search_path", "DB_SEARCH_PATH"),
+        ("application_name", "DB_APPLICATION_NAME"),
+    ],
+)
+def test_what_begins_a_session_has_no_nul(field: str, variable: str) -> None:
+    """The server would read what is behind it as a parameter that nobody has set."""
+    given: dict[str, Any] = {"host": "h", **({} if field == "iam_user" else {"secret_id": "app"}), field: "x\0options"}
+    with pytest.raises(ConfigurationError, match=f"^{variable} has a NUL"):
+        DatabaseSettings(**given)
 
 
 @pytest.mark.parametrize(("text", "pool_size", "most"), [("", "1", None), ("20+5", "1", 25), ("25", "2", 50)])

@@ -73,6 +73,8 @@ def _misread(parts: SplitResult) -> str | None:
     """Say why the parts may not be what was meant: a password that is not quoted ends where it was not to end."""
     if "@" in parts.path + parts.query + parts.fragment:
         return "DATABASE_URL has an @ behind its host: write @ / ? # in a password as %40 %2F %3F %23"
+    if "\0" in unquote(parts.geturl()):
+        return "DATABASE_URL has a NUL, perhaps as %00: no login can hold one"
     try:
         parts.port  # noqa: B018 - it is read when it is asked for
     except ValueError:

@@ -220,8 +220,9 @@ def _read(answer: Answer, overrides: Mapping[str, Any]) -> Login | str:
     fields: dict[str, Any] = {"port": DEFAULT_PORT, "database": DEFAULT_DATABASE}
     fields |= {ours: content[theirs] for theirs, ours in FIELDS.items() if content.get(theirs) not in (None, "")}
     fields |= overrides
-    if isinstance(fields["port"], str) and fields["port"].isdecimal():
-        fields["port"] = int(fields["port"])
+    port = fields["port"]
+    if isinstance(port, str) and port.isdecimal() and len(port) <= len(str(MAX_PORT)):  # Python's end at 4300
+        fields["port"] = int(port)
     for theirs, ours in FIELDS.items():
         if not _is_usable(fields.get(ours), ours):
             return f"has no usable field {theirs!r}"
@@ -231,13 +232,13 @@ def _read(answer: Answer, overrides: Mapping[str, Any]) -> Login | str:
 def _is_usable(value: object, field: str) -> bool:
     """Say whether `value`, out of a secret or a setting, can be what `field` of a login is."""
     if field == "port":
-        return isinstance(value, int) and 0 < value <= MAX_PORT
-    return isinstance(value, str) and _has_bytes(value)
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_PORT
+    return isinstance(value, str) and _can_be_sent(value)
 
 
-def _has_bytes(text: str) -> bool:
-    """Say whether the text has any, in UTF-8: JSON may have half of a surrogate pair, which no login can send."""
+def _can_be_sent(text: str) -> bool:
+    """Say whether a login can hold the text: JSON may have half of a surrogate pair, and a NUL would end it early."""
     try:
-        return bool(text.encode())
+        return bool(text.encode()) and "\0" not in text
     except UnicodeEncodeError:
         return False
