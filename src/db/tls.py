@@ -54,6 +54,7 @@ def is_loopback(host: str) -> bool:
 def _verifying(authorities: str, region: str | None, *, any_curve: bool) -> ssl.SSLContext:
     """Build a context. Python's defaults differ between versions; what matters is said here, and the same on all."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # certificate and host name are checked
+    context.hostname_checks_common_name = False  # which names no host: https://www.rfc-editor.org/rfc/rfc9525#section-2
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not any_curve:
         # Up to 17 PostgreSQL takes no other unless told to: to offer another first costs a flight (HelloRetryRequest),

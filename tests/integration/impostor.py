@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from tests.faults.tls import SSL_REQUEST
 
@@ -105,3 +109,16 @@ def server_context(certificate: trustme.LeafCert, newest: str = "TLSv1_3") -> ss
             context.minimum_version = ssl.TLSVersion[newest]
         context.maximum_version = ssl.TLSVersion[newest]
     return context
+
+
+def without_alternative_names(authority: trustme.CA, common_name: str) -> trustme.LeafCert:
+    """Return a certificate that says whose it is in its subject only; trustme's say it as they should."""
+    issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    signer, private = load_pem_private_key(authority.private_key_pem.bytes(), None), generate_private_key(SECP256R1())
+    builder = x509.CertificateBuilder(issuer_name=issuer.subject, public_key=private.public_key())
+    builder = builder.subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)]))
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(issuer.not_valid_before_utc).not_valid_after(issuer.not_valid_after_utc)
+    signed = builder.sign(signer, SHA256())  # type: ignore[arg-type]  # trustme's key is one that signs
+    key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return trustme.LeafCert(key, signed.public_bytes(Encoding.PEM), [])

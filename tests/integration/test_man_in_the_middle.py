@@ -21,6 +21,7 @@ from tests.integration.impostor import (
     says,
     server_context,
     shakes_hands,
+    without_alternative_names,
 )
 
 USER = "canary-user"
@@ -47,6 +48,11 @@ def stranger(_ours: trustme.CA) -> Speech:
     return shakes_hands(server_context(trustme.CA().issue_cert(HOST)))
 
 
+def nameless(ours: trustme.CA) -> Speech:
+    """Show a certificate of before there were alternative names: https://www.rfc-editor.org/rfc/rfc9525#section-2."""
+    return shakes_hands(server_context(without_alternative_names(ours, HOST)))
+
+
 def speechless(answer: bytes) -> Callable[[trustme.CA], Speech]:
     """Return who has no certificate, and answers with this."""
     return lambda _ours: says(answer)
@@ -69,7 +75,9 @@ IMPOSTORS: dict[str, Callable[[trustme.CA], Speech]] = {
     "another authority": stranger,
     "another host's name": shows("db.example.com"),
     "an address and no name": shows("127.0.0.1"),
-    "a common name only": shows("x.example.com", common_name=HOST),
+    "a common name only": nameless,
+    "a common name beside an address": shows("127.0.0.1", common_name=HOST),
+    "a common name beside another host's": shows("x.example.com", common_name=HOST),
     "expired": shows(HOST, not_before=NOW - 9 * DAY, not_after=NOW - DAY),
     "not yet valid": shows(HOST, not_before=NOW + DAY, not_after=NOW + 9 * DAY),
     "TLS 1.1": shows(HOST, newest="TLSv1_1"),

@@ -32,11 +32,12 @@ def trusted(host: str, **changes: object) -> list[str]:
 @pytest.mark.parametrize("any_curve", [False, True])
 @pytest.mark.parametrize("authorities", ["rds", "system"])
 def test_certificate_and_host_name_are_always_checked(authorities: str, *, any_curve: bool) -> None:
-    """Nothing older than TLS 1.2, nothing unverified, whichever curves are offered."""
+    """Nothing older than TLS 1.2, nothing unverified, no common name for a host, whichever curves are offered."""
     context = client_context(settings(tls_ca=authorities), RDS_HOST, any_curve=any_curve)
     assert context is not None
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+    assert not context.hostname_checks_common_name
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
@@ -54,7 +55,8 @@ def test_every_curve_is_offered_to_whom_is_trusted_anyway() -> None:
     assert wider is client_context(settings(), RDS_HOST, any_curve=True)
     for of in (ssl.SSLContext.get_ca_certs, ssl.SSLContext.get_ciphers):
         assert of(wider) == of(usual)
-    for each in ("check_hostname", "maximum_version", "minimum_version", "options", "verify_flags", "verify_mode"):
+    alike = ("check_hostname", "hostname_checks_common_name", "maximum_version", "minimum_version", "options")
+    for each in (*alike, "verify_flags", "verify_mode"):
         assert getattr(wider, each) == getattr(usual, each)
 
 
