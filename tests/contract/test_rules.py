@@ -29,6 +29,8 @@ REFUSED = [
     ({"ConnectionMode": "pooler"}, "DatabaseHost must be the pooler's"),
     ({"DatabasePort": "6432"}, "DatabaseHost must say whose it is"),
     ({**GIVEN_DATABASE, "ConnectionMode": "proxy", "DatabaseClusterId": ""}, "which cluster the proxy is for"),
+    ({"ConnectionMode": "proxy", "RotationUsers": "alternating"}, "RotationUsers must be single"),
+    ({**GIVEN_DATABASE, "ConnectionMode": "proxy", "RotationUsers": "alternating"}, "RotationUsers must be single"),
     ({"IamUser": "app_iam", "ConnectionMode": "proxy"}, "ConnectionMode must be direct"),
     ({**IAM_TO_GIVEN, "ConnectionMode": "pooler"}, "ConnectionMode must be direct"),
     ({"IamUser": "app_iam", "RotationUsers": "alternating"}, "RotationUsers must be single"),
