@@ -17,7 +17,7 @@ from db import (
 )
 from db.credentials.api import ApiSource
 from db.credentials.calls import Calls
-from db.credentials.secret import login_in
+from db.credentials.contents import login_in
 from db.credentials.stages import Stage
 from db.protocol.scram import verifier
 from db.settings import Mode

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from db import Login, Secret, SecretError
-from db.credentials.secret import login_in
+from db.credentials.contents import login_in
 from db.credentials.sources import Answer
 from tests.unit.played import FIELDS, PASSWORD, Played, credentials, version, versions
 
