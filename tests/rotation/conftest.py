@@ -48,6 +48,8 @@ class Application:
     user: str = ""
     environments: list[Database] = field(default_factory=list)
     calls_before: int = 0
+    kind: type[SecretCredentials] = SecretCredentials
+    """What its environments log in by."""
 
     def __post_init__(self) -> None:
         self.client = self.manager.client()
@@ -61,7 +63,7 @@ class Application:
         """Return a new environment's database; it has logged in nowhere yet."""
         options = {"secret_id": self.secret_id, "tls": Tls.INSECURE_LOCAL_ONLY, **settings}
         made = DatabaseSettings(**options)
-        credentials = SecretCredentials(
+        credentials = self.kind(
             self.secret_id, ApiSource(self.secret_id), made.overrides(), max_age_s=3600, clock=self.clock
         )
         self.environments.append(Database(made, credentials=credentials))

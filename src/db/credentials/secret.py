@@ -1,6 +1,7 @@
 """The login from a secret that rotates: fetched at the first connect, kept, and fetched anew when it is refused or old.
 
-Decides nothing (db.credentials.stages does) and reaches nobody itself (db.credentials.sources says who does).
+Decides nothing (db.credentials.stages does), keeps no version (db.credentials.versions does), and reaches nobody itself
+(db.credentials.sources says who does).
 """
 
 import random
@@ -15,18 +16,8 @@ from db.credentials.calls import Calls
 from db.credentials.contents import login_in
 from db.credentials.identity import Credentials, Login
 from db.credentials.sources import TOO_OFTEN, Answer, AskedTooOftenError, Source, unreadable
-from db.credentials.stages import (
-    DAY_S,
-    QUESTIONS,
-    RETRY_S,
-    Ask,
-    Attempt,
-    Known,
-    Stage,
-    Try,
-    lifetime_s,
-    next_step,
-)
+from db.credentials.stages import DAY_S, RETRY_S, Ask, Attempt, Stage, Try, lifetime_s, next_step
+from db.credentials.versions import Question, Versions
 from db.deadline import Clock, Deadline
 from db.errors import SecretError
 from db.patience import timeout_s
@@ -64,6 +55,7 @@ class SecretCredentials(Credentials):
         """Held while a thread asks, so that others wait for its answer."""
         self._state = threading.Lock()
         """Held for a moment by who reads or changes what is known."""
+        self._versions = Versions()
         self._know_nothing()
 
     def forget(self) -> None:
@@ -72,9 +64,7 @@ class SecretCredentials(Credentials):
         self._know_nothing()
 
     def _know_nothing(self) -> None:
-        self._logins: dict[str, Login] = {}
-        self._stages: dict[Stage, str] = {}
-        self._trusted: str | None = None
+        self._versions.forget()
         self._fetched_at = self._clock()
         self._lifetime_s = 0.0
         self._failing = ""
@@ -83,16 +73,16 @@ class SecretCredentials(Credentials):
 
     def logins(self, deadline: Deadline) -> Iterator[Login]:
         """Yield the version to begin with, then what the stages of the secret have now: each version once."""
-        attempt = Attempt()
+        attempt = Attempt(began=self._versions.heard, refused=self._versions.sent)
         failure: SecretError | None = None
         while step := self._next_step(attempt):
             if isinstance(step, Login):
-                attempt = replace(attempt, tried=attempt.tried | {step.version})
                 yield step
-            else:
-                attempt, failure = self._asked(step, attempt, deadline)
-        if failure or attempt.asked < len(QUESTIONS):
-            raise failure or self._asked_too_often()
+                attempt = attempt.after_refusal(step.version, self._versions.sent)
+            elif failure := self._asked(step, attempt, deadline):
+                attempt = replace(attempt, failed=True)
+        if failure:
+            raise failure
 
     def _asked_too_often(self) -> SecretError:
         """Return an error that also says why it had to be asked so often, where that is known."""
@@ -102,79 +92,70 @@ class SecretCredentials(Credentials):
     def accepted(self, login: Login) -> None:
         """Begin with this version from now on."""
         with self._state:
-            self._hold(login)
+            self._versions.accepted(login)
 
     def has_expired(self, version: str | None) -> bool:
         """Say whether another version is in use by now, or this one is so old that the secret must be looked at.
 
         While the secret cannot be fetched, age ends nothing: what works goes on.
         """
-        return version != self._trusted or (self._is_stale() and not self._failing)
+        return version != self._versions.trusted or (self._is_stale() and not self._failing)
 
     def _next_step(self, attempt: Attempt) -> Login | Ask | None:
         with self._state:
-            step = next_step(self._known(), attempt)
-            return self._logins[step.version] if isinstance(step, Try) else step
-
-    def _known(self) -> Known:
-        stages, may_ask = dict(self._stages), self._calls.left() > 0
-        return Known(stages=stages, trusted=self._trusted, stale=self._is_stale(), may_ask=may_ask)
+            step = next_step(self._versions.known(stale=self._is_stale()), attempt)
+            return self._versions[step.version] if isinstance(step, Try) else step
 
     def _is_stale(self) -> bool:
         return self._clock() - self._fetched_at >= self._lifetime_s
 
-    def _asked(self, step: Ask, attempt: Attempt, deadline: Deadline) -> tuple[Attempt, SecretError | None]:
+    def _asked(self, step: Ask, attempt: Attempt, deadline: Deadline) -> SecretError | None:
         """Ask, unless another thread has meanwhile; return, not raise, what went wrong: an older version may serve."""
         purpose = f"read secret {self.secret_id}"
-        soon = deadline.within(REFRESH_TIMEOUT_S) if self._logins else deadline
-        failure: SecretError | None = None
-        if self._asking.acquire(timeout=timeout_s(soon, purpose)):
-            try:
-                if self._next_step(attempt) != step:
-                    return attempt, None
-                failure = self._fetch(step.stage, soon, fresh=bool(attempt.tried))
-            finally:
-                self._asking.release()
-        else:
+        soon = deadline.within(REFRESH_TIMEOUT_S) if self._versions else deadline
+        if not self._asking.acquire(timeout=timeout_s(soon, purpose)):
             deadline.require(purpose)
-            failure = unreadable(self.secret_id, "another thread still waits for it")
-        return replace(attempt, asked=attempt.asked + 1, failed=failure is not None), failure
-
-    def _fetch(self, stage: Stage, deadline: Deadline, *, fresh: bool) -> SecretError | None:
-        """Fetch what has `stage` now, and keep it."""
+            return unreadable(self.secret_id, "another thread still waits for it")
         try:
-            answer = self._source.fetch(stage, deadline, self._calls, fresh=fresh)
+            question = self._question(step, attempt)
+            return self._fetch(question, soon, fresh=bool(attempt.tried)) if question else None
+        finally:
+            self._asking.release()
+
+    def _question(self, step: Ask, attempt: Attempt) -> Question | None:
+        """Return the question to send now; None where another thread's answer has led to another step."""
+        with self._state:
+            known = self._versions.known(stale=self._is_stale())
+            return self._versions.question(step.stage) if next_step(known, attempt) == step else None
+
+    def _fetch(self, question: Question, deadline: Deadline, *, fresh: bool) -> SecretError | None:
+        """Fetch what has the stage now, and keep it."""
+        if not self._calls.left():
+            return self._asked_too_often()
+        try:
+            answer = self._source.fetch(question.stage, deadline, self._calls, fresh=fresh)
             login = login_in(self.secret_id, answer, self._overrides) if answer else None
         except SecretError as error:
-            with self._state:
-                self._renew(RETRY_S)
-                if isinstance(error, AskedTooOftenError):
-                    return self._asked_too_often()
-                self._failing = str(error)
-            return error
+            return self._failed(error)
         with self._state:
-            self._keep(stage, answer, login)
+            self._keep(question, answer, login)
         return None
 
-    def _keep(self, stage: Stage, answer: Answer | None, login: Login | None) -> None:
-        """Take in what Secrets Manager said; AWSCURRENT is what to begin with unless the server says otherwise."""
-        if answer is None or login is None:
-            self._stages.pop(stage, None)
-            return
-        self._logins[answer.version] = login
-        self._stages[stage] = answer.version
-        if stage is Stage.CURRENT:
-            self._hold(login)
+    def _failed(self, error: SecretError) -> SecretError:
+        """Leave Secrets Manager alone for a while; return what to say."""
+        with self._state:
+            self._renew(RETRY_S)
+            if isinstance(error, AskedTooOftenError):
+                return self._asked_too_often()
+            self._failing = str(error)
+        return error
+
+    def _keep(self, question: Question, answer: Answer | None, login: Login | None) -> None:
+        """Take in what Secrets Manager said, and for how long AWSCURRENT is good."""
+        self._versions.take_in(question, login)
+        if answer and question.stage is Stage.CURRENT:
             self._failing = ""
             self._renew(self._lifetime_of(answer))
-        in_use = {self._trusted, *self._stages.values()}
-        self._logins = {version: login for version, login in self._logins.items() if version in in_use}
-
-    def _hold(self, login: Login) -> None:
-        """Begin with `login`, also where another thread has let go of it meanwhile."""
-        if login.version is not None:
-            self._logins[login.version] = login
-            self._trusted = login.version
 
     def _lifetime_of(self, answer: Answer) -> float:
         rotates_in_s = None
@@ -188,4 +169,4 @@ class SecretCredentials(Credentials):
 
     def __repr__(self) -> str:
         """Show the secret's name and the version in use."""
-        return f"SecretCredentials({self.secret_id!r}, version={self._trusted!r})"
+        return f"SecretCredentials({self.secret_id!r}, version={self._versions.trusted!r})"
