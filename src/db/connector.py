@@ -82,7 +82,7 @@ class Connector:
     def _log_in(self, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         """Try each login that the credentials know, once; after that stay away for a while."""
         late, self._refused_late = self._refused_late, None
-        self._refusals.require_pause_is_over()
+        begun = self._refusals.require_pause_is_over()
         refused: list[str] = []
         cause: BaseException = LoginRefusedError("nobody to log in as")
         for login in _as_long_as_known(self._credentials.logins(deadline), refused):
@@ -95,7 +95,7 @@ class Connector:
                 if sqlstate_of(cause) not in WRONG_PASSWORD:
                     raise
                 refused.append(str(login))
-        self._refusals.refused()
+        self._refusals.refused(begun)
         raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {'; '.join(refused)}") from cause
 
     def _open(self, login: Login, deadline: Deadline, *, joins: bool) -> WatchedConnection:

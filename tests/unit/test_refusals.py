@@ -24,12 +24,12 @@ def test_nobody_is_asked_while_the_pause_lasts() -> None:
     for second in range(600):
         now[0] = float(second)
         try:
-            refusals.require_pause_is_over()
+            begun = refusals.require_pause_is_over()
         except LoginRefusedError as error:
             assert "not asked again for" in str(error)  # noqa: PT017 - most of the six hundred must raise it
         else:
             asked += 1
-            refusals.refused()
+            refusals.refused(begun)
     assert 10 <= asked <= 17
 
 
@@ -37,9 +37,30 @@ def test_a_success_forgets_all_refusals() -> None:
     """The next refusal after a success is the first."""
     now = [0.0]
     refusals = Refusals(lambda: now[0])
-    refusals.refused()
+    refusals.refused(refusals.require_pause_is_over())
     refusals.accepted()
-    refusals.require_pause_is_over()
-    refusals.refused()
+    refusals.refused(refusals.require_pause_is_over())
     now[0] += FIRST_PAUSE_S
+    refusals.require_pause_is_over()
+
+
+@pytest.mark.parametrize("borrows", [1, 2, 10])
+def test_what_is_refused_at_once_is_refused_once(borrows: int) -> None:
+    """However many borrows meet a wrong password together, the pause after them is the one after one of them."""
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    for begun in [refusals.require_pause_is_over() for _ in range(borrows)]:
+        refusals.refused(begun)
+    with pytest.raises(LoginRefusedError, match="1 times in a row"):
+        refusals.require_pause_is_over()
+    now[0] += FIRST_PAUSE_S
+    refusals.require_pause_is_over()
+
+
+def test_a_refusal_that_comes_after_anothers_success_is_none() -> None:
+    """A borrow with an outdated login, which takes longer, shuts nobody out: another one has just been let in."""
+    refusals = Refusals(lambda: 0.0)
+    begun = refusals.require_pause_is_over()
+    refusals.accepted()
+    refusals.refused(begun)
     refusals.require_pause_is_over()

@@ -4,6 +4,7 @@ Knows nothing of secrets: it counts the connects that ended with every login ref
 """
 
 import random
+import threading
 
 from db.clock import FrozenTimeClock
 from db.deadline import Clock
@@ -23,24 +24,41 @@ class Refusals:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or FrozenTimeClock()
+        self._lock = threading.Lock()
+        self._round = 0
+        """Goes on with each refusal that counts and each success."""
         self._count = 0
         self._last = self._clock()
         self._pause_s = 0.0
 
-    def require_pause_is_over(self) -> None:
-        """Raise LoginRefusedError, without asking anybody, while the pause after the last refusal lasts."""
-        left_s = self._pause_s - (self._clock() - self._last)
-        if left_s > 0:
-            raise LoginRefusedError(
-                f"the server refused every login {self._count} times in a row: not asked again for {left_s:.0f} s"
-            )
+    def require_pause_is_over(self) -> int:
+        """Return which round a connect is of that begins now.
 
-    def refused(self) -> None:
-        """Take note that every login was refused."""
-        self._count += 1
-        self._last = self._clock()
-        self._pause_s = pause_s(self._count, random.SystemRandom().random())  # a snapshot's copies share other chance
+        Raise LoginRefusedError, without asking anybody, while the pause after the last refusal lasts.
+        """
+        with self._lock:
+            left_s = self._pause_s - (self._clock() - self._last)
+            if left_s <= 0:
+                return self._round
+        raise LoginRefusedError(
+            f"the server refused every login {self._count} times in a row: not asked again for {left_s:.0f} s"
+        )
+
+    def refused(self, begun: int) -> None:
+        """Take note that every login of a connect that began in round `begun` was refused.
+
+        That counts unless another connect was refused or let in meanwhile: of many at once only the first says
+        something new, and none does where the server takes a login by now.
+        """
+        with self._lock:
+            if begun == self._round:
+                self._round += 1
+                self._count += 1
+                self._last = self._clock()
+                self._pause_s = pause_s(self._count, random.SystemRandom().random())  # a snapshot's copies share others
 
     def accepted(self) -> None:
         """Take note that a login succeeded: all is forgotten."""
-        self._count, self._pause_s = 0, 0.0
+        with self._lock:
+            self._round += 1
+            self._count, self._pause_s = 0, 0.0
