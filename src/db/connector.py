@@ -95,8 +95,8 @@ class Connector:
                 if sqlstate_of(cause) not in WRONG_PASSWORD:
                     raise
                 refused.append(str(login))
-        self._refusals.refused(begun)
-        raise LoginRefusedError(f"refused, SQLSTATE {sqlstate_of(cause)}: {'; '.join(refused)}") from cause
+        reason = f"refused, SQLSTATE {sqlstate_of(cause)}: {'; '.join(refused)}"
+        raise self._refusals.refused(begun, reason) from cause
 
     def _open(self, login: Login, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         limit = limit_ms(deadline)

@@ -41,18 +41,27 @@ def test_a_wrong_password_in_every_version_reaches_the_server_a_few_times(applic
     assert application.reads() <= CALLS_AT_ONCE + (time.monotonic() - began) / ONE_MORE_S
 
 
-def test_the_error_says_who_was_refused_and_with_what(application: Application) -> None:
-    """Whoever reads the log learns the user, the server and the secret, and no password."""
+def test_the_error_says_who_was_refused_and_with_what(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the log learns the user, the server and the secret, and no password; also while nobody is asked.
+
+    The client learns when that is over.
+    """
+    monkeypatch.setattr("db.credentials.refusals.FrozenTimeClock", lambda: application.clock)
     set_password(application.admin, application.user, "nobody-knows-it")
     database = application.environment(pool_size=0)
-    with pytest.raises(LoginRefusedError) as raised:
-        who(database)
-    message = str(raised.value)
-    assert "28P01" in message
-    assert f"{application.user} at 127.0.0.1:{application.server.port} " in message
-    assert f"of secret {application.secret_id})" in message
     content = json.loads(application.client.get_secret_value(SecretId=application.secret_id)["SecretString"])
-    assert content["password"] not in message
+    for kind, retry_after_s in (("^refused", 5), ("^the server refused every login 1 times in a row: not asked", 2)):
+        with pytest.raises(LoginRefusedError, match=kind) as raised:
+            who(database)
+        message = str(raised.value)
+        assert "28P01" in message
+        assert f"{application.user} at 127.0.0.1:{application.server.port} " in message
+        assert f"of secret {application.secret_id})" in message
+        assert content["password"] not in message
+        assert raised.value.retry_after_s == retry_after_s
+        application.clock.advance(3)
 
 
 @pytest.mark.usefixtures("asked_by")

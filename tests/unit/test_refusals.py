@@ -29,7 +29,7 @@ def test_nobody_is_asked_while_the_pause_lasts() -> None:
             assert "not asked again for" in str(error)  # noqa: PT017 - most of the six hundred must raise it
         else:
             asked += 1
-            refusals.refused(begun)
+            refusals.refused(begun, "no")
     assert 10 <= asked <= 17
 
 
@@ -37,9 +37,9 @@ def test_a_success_forgets_all_refusals() -> None:
     """The next refusal after a success is the first."""
     now = [0.0]
     refusals = Refusals(lambda: now[0])
-    refusals.refused(refusals.require_pause_is_over())
+    refusals.refused(refusals.require_pause_is_over(), "no")
     refusals.accepted()
-    refusals.refused(refusals.require_pause_is_over())
+    refusals.refused(refusals.require_pause_is_over(), "no")
     now[0] += FIRST_PAUSE_S
     refusals.require_pause_is_over()
 
@@ -50,7 +50,7 @@ def test_what_is_refused_at_once_is_refused_once(borrows: int) -> None:
     now = [0.0]
     refusals = Refusals(lambda: now[0])
     for begun in [refusals.require_pause_is_over() for _ in range(borrows)]:
-        refusals.refused(begun)
+        refusals.refused(begun, "no")
     with pytest.raises(LoginRefusedError, match="1 times in a row"):
         refusals.require_pause_is_over()
     now[0] += FIRST_PAUSE_S
@@ -62,5 +62,30 @@ def test_a_refusal_that_comes_after_anothers_success_is_none() -> None:
     refusals = Refusals(lambda: 0.0)
     begun = refusals.require_pause_is_over()
     refusals.accepted()
-    refusals.refused(begun)
+    refusals.refused(begun, "no")
     refusals.require_pause_is_over()
+
+
+def test_who_is_not_let_try_learns_why_and_when_to_come_back() -> None:
+    """The last refusal's own words, and a Retry-After that is as long as the pause still lasts."""
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    for pause in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S):
+        refused = refusals.refused(refusals.require_pause_is_over(), "app at db.example.com:5432")
+        assert str(refused) == "app at db.example.com:5432"
+        assert 0.8 * pause <= refused.retry_after_s <= pause
+        for _ in range(3):
+            with pytest.raises(LoginRefusedError, match="app at db") as raised:
+                refusals.require_pause_is_over()
+            assert raised.value.retry_after_s == refused.retry_after_s
+            now[0] += 1
+            refused.retry_after_s -= 1
+        now[0] += pause
+
+
+def test_a_refusal_after_which_nobody_pauses_may_be_repeated_soon() -> None:
+    """Where another borrow was let in meanwhile, the client need not stay away."""
+    refusals = Refusals(lambda: 0.0)
+    begun = refusals.require_pause_is_over()
+    refusals.accepted()
+    assert refusals.refused(begun, "no").retry_after_s == 1
