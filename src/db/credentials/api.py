@@ -14,7 +14,7 @@ from http import HTTPStatus
 from db.credentials.calls import Calls
 from db.credentials.sdk import SERVICE, SdkSource
 from db.credentials.signature import Signer
-from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in, unreadable
+from db.credentials.sources import MISSING, NO_TEXT, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
 from db.environment.endpoint import Endpoint, require_tls, secrets_manager
@@ -120,7 +120,7 @@ def _read(status: int, text: bytes) -> Answer | _Failure:
         content = None
     content = content if isinstance(content, dict) else {}
     if status == HTTPStatus.OK:
-        return answer_in(content) or _Failure("it has no SecretString")
+        return answer_in(content) or _Failure(NO_TEXT)
     code = str(content.get("__type", "")).partition(":")[0].rpartition("#")[2]
     may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in PASSING
     return _Failure(code if code.isidentifier() else f"HTTP {status}", may_pass=may_pass)

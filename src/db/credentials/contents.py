@@ -7,9 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from db.credentials.identity import DEFAULT_DATABASE, DEFAULT_PORT, Login
-from db.credentials.sources import Answer
+from db.credentials.sources import Answer, UselessVersionError
 from db.environment.endpoint import MAX_PORT
-from db.errors import SecretError
 from db.masking import Secret
 
 FIELDS: Mapping[str, str] = MappingProxyType(
@@ -19,13 +18,13 @@ FIELDS: Mapping[str, str] = MappingProxyType(
 
 
 def login_in(secret_id: str, answer: Answer, overrides: Mapping[str, Any]) -> Login:
-    """Read RDS's JSON keys; raise SecretError, which names the secret and the field and holds nothing of the text.
+    """Read RDS's JSON keys; raise UselessVersionError, which names secret and field and holds nothing of the text.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
     """
     login = _read(answer, overrides)
     if isinstance(login, str):
-        raise SecretError(f"secret {secret_id} {login}")
+        raise UselessVersionError(f"secret {secret_id} {login}")
     return replace(login, secret_id=secret_id)
 
 

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from db.credentials.calls import Calls
-from db.credentials.sources import MISSING, TOO_OFTEN, Answer, answer_in, unreadable
+from db.credentials.sources import MISSING, NO_TEXT, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
 from db.errors import DeadlineExceededError
@@ -56,7 +56,7 @@ class SdkSource:
             content = client.get_secret_value(SecretId=self.secret_id, VersionStage=stage)
         except Exception as error:  # noqa: BLE001 - botocore puts what it meets, our token too, into whatever it raises
             return _code(error), session
-        return answer_in(content) or "it has no SecretString", session
+        return answer_in(content) or NO_TEXT, session
 
 
 def _client(session: Any, deadline: Deadline, attempts: int) -> Any:  # noqa: ANN401 - as above

@@ -15,7 +15,7 @@ from db.clock import FrozenTimeClock
 from db.credentials.calls import Calls
 from db.credentials.contents import login_in
 from db.credentials.identity import Credentials, Login
-from db.credentials.sources import TOO_OFTEN, Answer, AskedTooOftenError, Source, unreadable
+from db.credentials.sources import TOO_OFTEN, Answer, AskedTooOftenError, Source, UselessVersionError, unreadable
 from db.credentials.stages import DAY_S, RETRY_S, Ask, Attempt, Stage, Try, lifetime_s, next_step
 from db.credentials.versions import Question, Versions
 from db.deadline import Clock, Deadline
@@ -81,8 +81,14 @@ class SecretCredentials(Credentials):
                 attempt = attempt.after_refusal(step.version, self._versions.sent)
             elif failure := self._asked(step, attempt, deadline):
                 attempt = replace(attempt, failed=True)
-        if failure:
+        if failure := failure or self._flaw():
             raise failure
+
+    def _flaw(self) -> SecretError | None:
+        """Return what is wrong with versions that could not be tried, where nothing else is."""
+        with self._state:
+            flaws = "; ".join(self._versions.flaws.values())
+        return SecretError(flaws) if flaws else None
 
     def _asked_too_often(self) -> SecretError:
         """Return an error that also says why it had to be asked so often, where that is known."""
@@ -136,14 +142,20 @@ class SecretCredentials(Credentials):
             answer = self._source.fetch(question.stage, deadline, self._calls, fresh=fresh)
             login = login_in(self.secret_id, answer, self._overrides) if answer else None
         except SecretError as error:
-            return self._failed(error)
+            return self._failed(question, error)
         with self._state:
             self._keep(question, answer, login)
         return None
 
-    def _failed(self, error: SecretError) -> SecretError:
-        """Leave Secrets Manager alone for a while; return what to say."""
+    def _failed(self, question: Question, error: SecretError) -> SecretError | None:
+        """Leave Secrets Manager alone for a while, and return what to say; None where only this stage is of no use.
+
+        Not so with AWSCURRENT: whatever is wrong with that, no other one stands for it.
+        """
         with self._state:
+            if isinstance(error, UselessVersionError) and question.stage is not Stage.CURRENT:
+                self._versions.take_in_flaw(question, error)
+                return None
             self._renew(RETRY_S)
             if isinstance(error, AskedTooOftenError):
                 return self._asked_too_often()

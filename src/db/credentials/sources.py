@@ -12,7 +12,11 @@ from db.errors import SecretError
 from db.masking import Secret
 
 MISSING = "ResourceNotFoundException"
+NO_TEXT = "it has no SecretString"
 TOO_OFTEN = f"it was asked for {CALLS_AT_ONCE} times in a row, and is once more each {ONE_MORE_S:.0f} s"
+
+LASTING = frozenset({"AccessDeniedException", "DecryptionFailure", NO_TEXT})
+"""What may be said of one version and not of another, and will be said again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +47,19 @@ class AskedTooOftenError(SecretError):
     """Secrets Manager was not asked, and so has not said anything new."""
 
 
+class UselessVersionError(SecretError):
+    """A version cannot be had, or holds no login, however often it is asked for; another stage's may."""
+
+
 def unreadable(secret_id: str, why: str) -> SecretError:
     """Return the error that says why there is no answer."""
-    kind = AskedTooOftenError if why == TOO_OFTEN else SecretError
-    return kind(f"secret {secret_id} cannot be read: {why}")
+    return _kind(why)(f"secret {secret_id} cannot be read: {why}")
+
+
+def _kind(why: str) -> type[SecretError]:
+    if why == TOO_OFTEN:
+        return AskedTooOftenError
+    return UselessVersionError if why in LASTING else SecretError
 
 
 def answer_in(content: Mapping[str, Any]) -> Answer | None:

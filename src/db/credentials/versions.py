@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from db.credentials.identity import Login
 from db.credentials.stages import Known, Stage
+from db.errors import SecretError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Versions:
         self._logins: dict[str, Login] = {}
         self._stages: dict[Stage, str] = {}
         self._answered: dict[Stage, int] = {}
+        self.flaws: dict[Stage, str] = {}
+        """What is wrong with the version that a stage has, so that it counts as none."""
         self.trusted: str | None = None
         """The version to begin with."""
 
@@ -56,7 +59,7 @@ class Versions:
 
         AWSCURRENT is what to begin with unless the server says otherwise.
         """
-        self._answered[question.stage] = self.heard = question.number
+        self._heard(question)
         if login is None or login.version is None:
             self._stages.pop(question.stage, None)
             return
@@ -66,6 +69,15 @@ class Versions:
             self.trusted = login.version
         in_use = {self.trusted, *self._stages.values()}
         self._logins = {version: login for version, login in self._logins.items() if version in in_use}
+
+    def take_in_flaw(self, question: Question, flaw: SecretError) -> None:
+        """Keep that the stage's version is of no use: it has none, then."""
+        self.take_in(question, None)
+        self.flaws[question.stage] = f"{question.stage}: {flaw}"
+
+    def _heard(self, question: Question) -> None:
+        self._answered[question.stage] = self.heard = question.number
+        self.flaws.pop(question.stage, None)
 
     def accepted(self, login: Login) -> None:
         """Begin with `login`, also where another thread has let go of it meanwhile."""
