@@ -53,15 +53,3 @@ def test_a_lagging_replica_is_served_with_the_previous_version_and_then_the_curr
     assert versions(who, "v1") == ["v2", "v1"]
     assert versions(who, "v1") == ["v1"]
     assert versions(who, "v2") == ["v1", "v2"]
-
-
-def test_a_version_that_others_have_let_go_of_serves_again_once_it_is_accepted() -> None:
-    """One thread logs in with the old version while another finds the new one."""
-    source = Played(CURRENT=version("v1"))
-    who = credentials(source)
-    (login,) = islice(who.logins(UNBOUNDED), 1)
-    for name in ("v2", "v3"):
-        source.stages = {"CURRENT": version(name)}
-        versions(who, name)
-    who.accepted(login)
-    assert versions(who, "v1") == ["v1"]

@@ -96,7 +96,7 @@ class SecretCredentials(Credentials):
         return SecretError(f"{why}: {TOO_OFTEN}")
 
     def accepted(self, login: Login) -> None:
-        """Begin with this version from now on."""
+        """Begin with this version from now on, unless a newer one was found since it was handed out."""
         with self._state:
             self._versions.accepted(login)
 
@@ -110,7 +110,7 @@ class SecretCredentials(Credentials):
     def _next_step(self, attempt: Attempt) -> Login | Ask | None:
         with self._state:
             step = next_step(self._versions.known(stale=self._is_stale()), attempt)
-            return self._versions[step.version] if isinstance(step, Try) else step
+            return self._versions.hand_out(step.version) if isinstance(step, Try) else step
 
     def _is_stale(self) -> bool:
         return self._clock() - self._fetched_at >= self._lifetime_s
@@ -139,13 +139,20 @@ class SecretCredentials(Credentials):
         if not self._calls.left():
             return self._asked_too_often()
         try:
-            answer = self._source.fetch(question.stage, deadline, self._calls, fresh=fresh)
+            answer = self._answer(question.stage, deadline, fresh=fresh)
             login = login_in(self.secret_id, answer, self._overrides) if answer else None
         except SecretError as error:
             return self._failed(question, error)
         with self._state:
             self._keep(question, answer, login)
         return None
+
+    def _answer(self, stage: Stage, deadline: Deadline, *, fresh: bool) -> Answer | None:
+        """Ask; where a cache on the way is behind what is known, once more past it."""
+        answer = self._source.fetch(stage, deadline, self._calls, fresh=fresh)
+        if fresh or answer is None or not self._versions.is_outdated(answer):
+            return answer
+        return self._source.fetch(stage, deadline, self._calls, fresh=True)
 
     def _failed(self, question: Question, error: SecretError) -> SecretError | None:
         """Leave Secrets Manager alone for a while, and return what to say; None where only this stage is of no use.
@@ -154,7 +161,7 @@ class SecretCredentials(Credentials):
         """
         with self._state:
             if isinstance(error, UselessVersionError) and question.stage is not Stage.CURRENT:
-                self._versions.take_in_flaw(question, error)
+                self._versions.take_in_none(question, flaw=str(error))
                 return None
             self._renew(RETRY_S)
             if isinstance(error, AskedTooOftenError):
@@ -164,8 +171,11 @@ class SecretCredentials(Credentials):
 
     def _keep(self, question: Question, answer: Answer | None, login: Login | None) -> None:
         """Take in what Secrets Manager said, and for how long AWSCURRENT is good."""
-        self._versions.take_in(question, login)
-        if answer and question.stage is Stage.CURRENT:
+        if answer is None or login is None:
+            self._versions.take_in_none(question)
+            return
+        self._versions.take_in(question, answer, login)
+        if question.stage is Stage.CURRENT:
             self._failing = ""
             self._renew(self._lifetime_of(answer))
 

@@ -6,8 +6,8 @@ Not for two threads at once: who has it, has a lock.
 from dataclasses import dataclass
 
 from db.credentials.identity import Login
+from db.credentials.sources import Answer
 from db.credentials.stages import Known, Stage
-from db.errors import SecretError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,9 @@ class Question:
 
     stage: Stage
     number: int
-    """The how manieth of the process it is."""
+    """The process numbers its questions from 1 on."""
+    trusted: str | None
+    """The version to begin with when it was sent."""
 
 
 class Versions:
@@ -30,8 +32,11 @@ class Versions:
     def forget(self) -> None:
         """Know no version."""
         self._logins: dict[str, Login] = {}
+        self._made_at: dict[str, float | None] = {}
         self._stages: dict[Stage, str] = {}
         self._answered: dict[Stage, int] = {}
+        self._offered: set[str] = set()
+        """Versions that were handed out since there is a version to begin with, and are another one."""
         self.flaws: dict[Stage, str] = {}
         """What is wrong with the version that a stage has, so that it counts as none."""
         self.trusted: str | None = None
@@ -41,9 +46,16 @@ class Versions:
         """Say whether there is any."""
         return bool(self._logins)
 
-    def __getitem__(self, version: str) -> Login:
-        """Return the login of a version that is known."""
+    def hand_out(self, version: str) -> Login:
+        """Return the login of a version that is known, for the server to judge."""
+        if version != self.trusted:
+            self._offered.add(version)
         return self._logins[version]
+
+    def is_outdated(self, answer: Answer) -> bool:
+        """Say whether an answer has a version that is older than the one to begin with, so that it may be a cache's."""
+        newest = self._made_at.get(self.trusted) if self.trusted else None
+        return newest is not None and answer.created_at is not None and answer.created_at < newest
 
     def known(self, *, stale: bool) -> Known:
         """Return what the next step is decided by."""
@@ -52,35 +64,38 @@ class Versions:
     def question(self, stage: Stage) -> Question:
         """Count a question that is about to be sent."""
         self.sent += 1
-        return Question(stage, self.sent)
+        return Question(stage, self.sent, self.trusted)
 
-    def take_in(self, question: Question, login: Login | None) -> None:
-        """Keep what the answer holds, None where no version has the stage.
+    def take_in(self, question: Question, answer: Answer, login: Login) -> None:
+        """Keep what the answer holds.
 
-        AWSCURRENT is what to begin with unless the server says otherwise.
+        AWSCURRENT is what to begin with unless the server says otherwise, be it while the answer is on its way.
         """
         self._heard(question)
-        if login is None or login.version is None:
-            self._stages.pop(question.stage, None)
-            return
-        self._logins[login.version] = login
-        self._stages[question.stage] = login.version
-        if question.stage is Stage.CURRENT:
-            self.trusted = login.version
-        in_use = {self.trusted, *self._stages.values()}
-        self._logins = {version: login for version, login in self._logins.items() if version in in_use}
+        self._logins[answer.version], self._made_at[answer.version] = login, answer.created_at
+        self._stages[question.stage] = answer.version
+        if question.stage is Stage.CURRENT and self.trusted == question.trusted:
+            self._trust(answer.version)
+        for version in self._logins.keys() - {self.trusted, *self._stages.values(), *self._offered}:
+            del self._logins[version], self._made_at[version]
 
-    def take_in_flaw(self, question: Question, flaw: SecretError) -> None:
-        """Keep that the stage's version is of no use: it has none, then."""
-        self.take_in(question, None)
-        self.flaws[question.stage] = f"{question.stage}: {flaw}"
+    def take_in_none(self, question: Question, flaw: str = "") -> None:
+        """Keep that no version has the stage; or one that is of no use, because of `flaw`."""
+        self._heard(question)
+        self._stages.pop(question.stage, None)
+        if flaw:
+            self.flaws[question.stage] = f"{question.stage}: {flaw}"
 
     def _heard(self, question: Question) -> None:
         self._answered[question.stage] = self.heard = question.number
         self.flaws.pop(question.stage, None)
 
     def accepted(self, login: Login) -> None:
-        """Begin with `login`, also where another thread has let go of it meanwhile."""
-        if login.version is not None:
-            self._logins[login.version] = login
-            self.trusted = login.version
+        """Begin with `login`, unless another one was let in, or became AWSCURRENT, since it was handed out."""
+        if login.version in self._offered:
+            self._trust(login.version)
+
+    def _trust(self, version: str) -> None:
+        if version != self.trusted:
+            self._offered.clear()
+        self.trusted = version
