@@ -9,7 +9,7 @@ from db.application import completed
 from db.credentials.identity import Credentials, Login
 from db.credentials.refusals import Refusals
 from db.deadline import Deadline
-from db.errors import LoginRefusedError, SecretError, SlotwiseError
+from db.errors import LoginRefusedError, SecretError, SlotwiseError, UnreachableError
 from db.failures import cause_to_show, connect_failure
 from db.masking import without_frames
 from db.protocol.connection import Habits, Session, sqlstate_of
@@ -87,9 +87,7 @@ class Connector:
         cause: BaseException = LoginRefusedError("nobody to log in as")
         for login in _as_long_as_known(self._credentials.logins(deadline), refused):
             try:
-                if late and late[0] == login:
-                    raise connect_failure(late[1]) from late[1]
-                return self._accepted(login, self._open(login, deadline, joins=joins))
+                return self._attempt(login, deadline, late, joins=joins)
             except LoginRefusedError as error:
                 cause = error.__cause__ or error
                 if sqlstate_of(cause) not in WRONG_PASSWORD:
@@ -97,6 +95,19 @@ class Connector:
                 refused.append(str(login))
         reason = f"refused, SQLSTATE {sqlstate_of(cause)}: {'; '.join(refused)}"
         raise self._refusals.refused(begun, reason) from cause
+
+    def _attempt(
+        self, login: Login, deadline: Deadline, late: tuple[Login, Exception] | None, *, joins: bool
+    ) -> WatchedConnection:
+        """Try one login; say so where another place may be right, and not another password."""
+        try:
+            if late and late[0] == login:
+                raise connect_failure(late[1]) from late[1]
+            return self._accepted(login, self._open(login, deadline, joins=joins))
+        except (LoginRefusedError, UnreachableError) as error:
+            if sqlstate_of(error.__cause__ or error) not in WRONG_PASSWORD:
+                self._credentials.failed(login)
+            raise
 
     def _open(self, login: Login, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         limit = limit_ms(deadline)

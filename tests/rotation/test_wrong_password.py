@@ -117,15 +117,6 @@ def test_a_login_that_is_not_authorized_is_a_matter_of_the_secret(application: A
     assert application.reads() == 1
 
 
-def test_a_database_that_does_not_exist_is_not_a_matter_of_passwords(application: Application) -> None:
-    """3D000 asks Secrets Manager nothing more and makes nobody wait."""
-    database = application.environment(pool_size=0, name="no_such_database")
-    for _ in range(3):
-        with pytest.raises(LoginRefusedError, match="3D000"):
-            who(database)
-    assert application.reads() == 1
-
-
 def test_a_fixed_password_that_is_wrong_is_tried_once_a_pause(postgres: PostgresServer) -> None:
     """Bounded attempts hold for every kind of credentials."""
     with Proxy(postgres.port) as proxy:

@@ -4,6 +4,8 @@ import pytest
 
 from db import SecretCredentials
 from db.credentials.sources import Answer
+from db.credentials.stages import RETRY_S
+from db.deadline import UNBOUNDED
 from tests.unit.played import Played, Time, credentials, version, versions
 
 
@@ -67,3 +69,15 @@ def test_a_fleet_does_not_ask_all_at_once() -> None:
     for who in fleet:
         versions(who, "v1")
     assert {len(source.asked) for source in sources} == {1, 2}
+
+
+def test_a_server_that_is_missed_ends_no_connection() -> None:
+    """The next connect looks at the secret; connections that are there go on."""
+    time, source = Time(), Played(CURRENT=version("v1"))
+    who = credentials(source, time)
+    login = next(who.logins(UNBOUNDED))
+    who.failed(login)
+    time.now += RETRY_S
+    assert not who.has_expired("v1")
+    versions(who, "v1")
+    assert len(source.asked) == 2

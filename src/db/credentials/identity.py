@@ -44,6 +44,10 @@ class Credentials(Protocol):
         """Take note that the server has let `login` in."""
         return
 
+    def failed(self, login: Login) -> None:  # noqa: ARG002 - for those that may lead elsewhere by now
+        """Take note that where `login` leads nobody answers, or has no such database."""
+        return
+
     def forget(self) -> None:
         """Forget every password: before a snapshot of this process is taken."""
         return

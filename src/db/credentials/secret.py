@@ -4,6 +4,7 @@ Decides nothing (db.credentials.stages does), keeps no version (db.credentials.v
 (db.credentials.sources says who does).
 """
 
+import math
 import random
 import threading
 import time
@@ -65,8 +66,9 @@ class SecretCredentials(Credentials):
 
     def _know_nothing(self) -> None:
         self._versions.forget()
-        self._fetched_at = self._clock()
-        self._lifetime_s = 0.0
+        self._look_again_at = math.inf
+        """When the secret is looked at before it is old, because where it leads there was nobody."""
+        self._renew(0.0)
         self._failing = ""
         """Why Secrets Manager gave no answer when it was last asked."""
         self._calls = Calls(self._clock)
@@ -100,12 +102,17 @@ class SecretCredentials(Credentials):
         with self._state:
             self._versions.accepted(login)
 
+    def failed(self, login: Login) -> None:  # noqa: ARG002 - whichever it was, the secret may have moved since
+        """Look at the secret again in a while, which costs one call each such while: it may say another host by now."""
+        with self._state:
+            self._look_again_at = min(self._look_again_at, self._clock() + RETRY_S)
+
     def has_expired(self, version: str | None) -> bool:
         """Say whether another version is in use by now, or this one is so old that the secret must be looked at.
 
         While the secret cannot be fetched, age ends nothing: what works goes on.
         """
-        return version != self._versions.trusted or (self._is_stale() and not self._failing)
+        return version != self._versions.trusted or (self._has_aged() and not self._failing)
 
     def _next_step(self, attempt: Attempt) -> Login | Ask | None:
         with self._state:
@@ -113,6 +120,9 @@ class SecretCredentials(Credentials):
             return self._versions.hand_out(step.version) if isinstance(step, Try) else step
 
     def _is_stale(self) -> bool:
+        return self._has_aged() or self._clock() >= self._look_again_at
+
+    def _has_aged(self) -> bool:
         return self._clock() - self._fetched_at >= self._lifetime_s
 
     def _asked(self, step: Ask, attempt: Attempt, deadline: Deadline) -> SecretError | None:
@@ -142,7 +152,7 @@ class SecretCredentials(Credentials):
             answer = self._answer(question.stage, deadline, fresh=fresh)
             login = login_in(self.secret_id, answer, self._overrides) if answer else None
         except SecretError as error:
-            return self._failed(question, error)
+            return self._without_answer(question, error)
         with self._state:
             self._keep(question, answer, login)
         return None
@@ -154,7 +164,7 @@ class SecretCredentials(Credentials):
             return answer
         return self._source.fetch(stage, deadline, self._calls, fresh=True)
 
-    def _failed(self, question: Question, error: SecretError) -> SecretError | None:
+    def _without_answer(self, question: Question, error: SecretError) -> SecretError | None:
         """Leave Secrets Manager alone for a while, and return what to say; None where only this stage is of no use.
 
         Not so with AWSCURRENT: whatever is wrong with that, no other one stands for it.
@@ -188,6 +198,7 @@ class SecretCredentials(Credentials):
 
     def _renew(self, lifetime_s: float) -> None:
         self._fetched_at, self._lifetime_s = self._clock(), lifetime_s
+        self._look_again_at = math.inf
 
     def __repr__(self) -> str:
         """Show the secret's name and the version in use."""
