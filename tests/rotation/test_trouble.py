@@ -34,7 +34,7 @@ def _impatient(application: Application, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
 def test_warm_connections_and_known_secrets_go_on(application: Application, trouble: "WSGIApplication") -> None:
-    """Neither a pooled connection nor a new one with a known secret notices; the secret's age ends nothing."""
+    """No request fails: the secret's age has a pooled connection replaced once, and who connects logs in as before."""
     pooled, unpooled = application.environment(pool_size=1), application.environment(pool_size=0)
     assert who(pooled) == who(unpooled) == application.user
     with application.manager.instead(trouble):

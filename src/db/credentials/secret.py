@@ -110,7 +110,7 @@ class SecretCredentials(Credentials):
     def has_expired(self, version: str | None) -> bool:
         """Say whether another version is in use by now, or this one is so old that the secret must be looked at.
 
-        While the secret cannot be fetched, age ends nothing: what works goes on.
+        The next connect looks. Once it could not fetch the secret, age ends nothing: what works goes on.
         """
         return version != self._versions.trusted or (self._has_aged() and not self._failing)
 
