@@ -8,8 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
+
+from tests.canary import holds_a_word
 
 ROOT = Path(__file__).parents[2]
+HEARD = MappingProxyType({"PYTHONPATH": f"{Path(__file__).parent / 'heard'}{os.pathsep}{ROOT}"})
+"""With these variables a Python process has recognisable passwords, and tells of them: see sitecustomize.py there."""
 LIBC = ctypes.CDLL(None)
 
 
@@ -21,7 +26,7 @@ class Running:
         self.process = subprocess.Popen(
             [*before, sys.executable, "-m", "local", *arguments],
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": "", **variables},
+            env={**os.environ, **HEARD, "TMPDIR": str(folder), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -32,9 +37,15 @@ class Running:
         return self.process.communicate(timeout=100)
 
     def wait_until_it_says(self, what: str) -> None:
-        assert self.process.stdout
-        while what not in (line := self.process.stdout.readline()):
+        while what not in (line := self._line()):
             assert line, f"ended: {self.output()}"
+
+    def _line(self) -> str:
+        """Return what it says next; output() will not have it again."""
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert not holds_a_word(line.encode()), "a password or a bound value"
+        return line
 
     def interrupt_another_thread(self) -> None:
         """Send SIGINT to the process by a thread that is not its main one, as the kernel is free to."""

@@ -16,6 +16,7 @@ import pytest
 
 from local.binaries import as_ordinary_user, bundled
 from local.postgres import free_port
+from tests.canary import VALUE, files_with_a_word
 from tests.e2e.command import ROOT, Running
 
 SAM_ENVIRONMENT = ROOT / ".cache" / "sam-env.json"
@@ -51,6 +52,7 @@ def test_nothing_is_left_when_it_is_ended(run: Run, how: signal.Signals) -> None
     running = run("--port", "0")
     running.wait_until_it_says("Ctrl-C ends everything")
     assert SAM_ENVIRONMENT.exists()
+    assert list(files_with_a_word(running.folder)) == [], "nobody looks into them where it is killed"
     running.process.send_signal(how)
     _, errors = running.output()
     assert (running.process.returncode, errors) == (-how if how == signal.SIGKILL else 0, "")
@@ -67,7 +69,9 @@ def test_nothing_is_left_when_it_is_ended_while_it_serves(run: Run) -> None:
     running = run("--port", str(port))
     running.wait_until_it_says("Ctrl-C ends everything")
     with ThreadPoolExecutor(CALLERS) as threads:
-        answered = threads.map(lambda _: _ask_until_it_ends(f"http://127.0.0.1:{port}/records"), range(CALLERS))
+        answered = threads.map(
+            lambda _: _ask_until_it_ends(f"http://127.0.0.1:{port}/records?name_prefix={VALUE}"), range(CALLERS)
+        )
         time.sleep(0.3)
         running.interrupt_another_thread()
         shown, errors = running.output()

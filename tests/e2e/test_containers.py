@@ -16,6 +16,7 @@ from local.relay import Relay
 from local.secrets_manager import NOBODYS_KEYS, REGION
 from local.serving import PortTakenError
 from local.stack import Stack
+from tests.canary import holds_a_word
 
 BRIDGE = "127.0.0.2"
 """Another address of this machine's own, in the place of Docker's bridge."""
@@ -28,6 +29,7 @@ def variables(stack: Stack, tmp_path: Path) -> dict[str, str]:
     file = tmp_path / "cache" / "sam-env.json"
     with open_to_containers(stack, file, BRIDGE):
         assert file.stat().st_mode & 0o077 == 0, "others may read it"
+        assert not holds_a_word(file.read_bytes()), "a password is in a file"
         read: dict[str, str] = json.loads(file.read_text())["Parameters"]
     assert not file.exists(), "it names servers that are gone"
     return read

@@ -15,12 +15,12 @@ from db import Database, DatabaseSettings, SlowStatement, Tls
 from db.observation import Silence
 from db.protocol.cursor import _numbered
 from local.postgres import PostgresServer
+from tests.canary import VALUE
 from tests.faults.server import run
 from tests.functions.conftest import Context, v2_event
 
 THINGS = Table("slow_things", MetaData(), Column("id", Integer, primary_key=True), Column("name", Text))
 SLOWLY = text("select pg_sleep(:seconds), cast(:value as text)")
-CANARY = "canary-value-that-must-not-be-seen"
 TAGS = {"request_id": "0a1b2c3d", "traceparent": "00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01"}
 
 
@@ -46,7 +46,7 @@ def watched(postgres: PostgresServer, facts: Facts, pool_size: int) -> Iterator[
     with database.transaction() as connection:
         THINGS.drop(connection, checkfirst=True)
         THINGS.create(connection)
-        connection.execute(insert(THINGS), [{"id": number, "name": CANARY} for number in range(3)])
+        connection.execute(insert(THINGS), [{"id": number, "name": VALUE} for number in range(3)])
     facts.clear()
     yield database
     database.close()
@@ -56,18 +56,18 @@ def test_a_slow_statement_is_told_with_its_time_and_rows(watched: Database, fact
     """A fast one is not; no value is in what is told."""
     with watched.autocommit() as connection:
         connection.execute(select(THINGS)).all()
-        connection.execute(SLOWLY, {"seconds": 0.2, "value": CANARY})
+        connection.execute(SLOWLY, {"seconds": 0.2, "value": VALUE})
     (slow,) = facts
     assert slow.duration_ms >= 200
     assert (slow.rows, slow.failure) == (1, None)
     assert slow.text == "select pg_sleep(?), cast(? as text)"
-    assert CANARY not in repr(slow) + slow.statement
+    assert VALUE not in repr(slow) + slow.statement
 
 
 def test_a_statement_that_is_killed_is_told_with_its_sqlstate(watched: Database, facts: Facts) -> None:
     """The slowest ones are those that the deadline ends."""
     with pytest.raises(Exception, match="57014"), watched.invocation(900), watched.autocommit() as connection:
-        connection.execute(SLOWLY, {"seconds": 10, "value": CANARY})
+        connection.execute(SLOWLY, {"seconds": 10, "value": VALUE})
     assert [slow.failure for slow in facts] == ["57014"]
 
 

@@ -1,5 +1,6 @@
 """The canary itself: it sees what it looks for, and a run in which it does fails."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,45 +8,63 @@ from pathlib import Path
 
 import pytest
 
-from tests.canary import PASSWORD, VALUE, files_with_a_word, remove_unseen
+from tests.canary import VALUE, files_with_a_word
+from tests.clearing import remove_unseen
 
 ROOT = Path(__file__).parents[2]
 
+HEAD = """
+import atexit, logging, os, secrets, shutil, subprocess, sys, tempfile
+from pathlib import Path
+
+from local.guardian import Guardian
+from tests.canary import PASSWORD, VALUE
+from tests.e2e.command import HEARD, Running
+
+def test_one(tmp_path):
+"""
 LEAKS = {
-    "output": f'print("{VALUE}-1")',
-    "errors": f'import sys; print("{VALUE}-1", file=sys.stderr)',
-    "log": f'import logging; logging.getLogger("db").warning("%s", "{VALUE}-1")',
-    "temporary file": "import secrets, tempfile, pathlib; "
-    'pathlib.Path(tempfile.mkstemp(suffix="x")[1]).write_text(secrets.token_urlsafe())',
-    "own file": f'tmp_path.joinpath("x").write_text("{PASSWORD}-1")',
-    "a folder that is removed": "import shutil; (tmp_path / 'f').mkdir(); "
-    f'(tmp_path / "f" / "x").write_text("{VALUE}-1"); shutil.rmtree(tmp_path / "f")',
-    "a temporary folder that is removed": "import tempfile, pathlib; folder = tempfile.TemporaryDirectory(); "
-    f'pathlib.Path(folder.name, "x").write_text("{VALUE}-1"); folder.cleanup()',
-    "a folder that a guardian clears up": "from local.guardian import Guardian; guardian = Guardian().__enter__(); "
-    f'guardian.folder(tmp_path / "f"); (tmp_path / "f").mkdir(); (tmp_path / "f" / "x").write_text("{VALUE}-1"); '
-    "guardian.__exit__(None, None, None); assert not (tmp_path / 'f').exists()",
-    "child's title": "import subprocess, sys; global child; "
-    "program = 'import sys; print(flush=True); sys.stdin.read()'; "
-    f'child = subprocess.Popen([sys.executable, "-c", program, "{VALUE}-1"], stdin=subprocess.PIPE, stdout=-1); '
+    "output": "print(VALUE)",
+    "errors": "print(VALUE, file=sys.stderr)",
+    "log": 'logging.getLogger("db").warning("%s", VALUE)',
+    "temporary file": 'Path(tempfile.mkstemp(suffix="x")[1]).write_text(secrets.token_urlsafe())',
+    "own file": "(tmp_path / 'x').write_text(f'{PASSWORD}-1')",
+    "a file in a folder of /tmp": "folder = tempfile.mkdtemp(dir='/tmp'); atexit.register(shutil.rmtree, folder); "
+    "Path(folder, 'x').write_text(VALUE)",
+    "a folder that is removed": "folder = tmp_path / 'f'; folder.mkdir(); (folder / 'x').write_text(VALUE); "
+    "shutil.rmtree(folder)",
+    "a temporary folder that is removed": "folder = tempfile.TemporaryDirectory(); "
+    "Path(folder.name, 'x').write_text(VALUE); folder.cleanup()",
+    "a folder that a guardian clears up": "folder = tmp_path / 'f'; folder.mkdir(); (folder / 'x').write_text(VALUE); "
+    "guardian = Guardian().__enter__(); guardian.folder(folder); guardian.__exit__(None, None, None); "
+    "assert not folder.exists()",
+    "a folder that `make run` clears up": "running = Running(tmp_path, '--port', '0')\n"
+    "    while not (servers := list(tmp_path.glob('slotwise-*/postgres'))): assert running.process.poll() is None\n"
+    "    servers[0].with_name('x').write_text(VALUE)\n"
+    "    running.process.terminate(); running.output(); assert running.left() == []",
+    "child's title": "global child; program = 'import sys; print(flush=True); sys.stdin.read()'; "
+    "child = subprocess.Popen([sys.executable, '-c', program, VALUE], stdin=subprocess.PIPE, stdout=subprocess.PIPE); "
     "child.stdout.readline()",
-    "child's output": f'import subprocess; subprocess.run(["echo", "{PASSWORD}-1"], check=True)',
+    "child's output": "subprocess.run(['echo', PASSWORD], check=True)",
+    "child's own password, into a pipe": "program = 'import secrets; print(secrets.token_urlsafe())'; "
+    "subprocess.run([sys.executable, '-c', program], check=True, capture_output=True, env={**os.environ, **HEARD})",
 }
 
 
 def run(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
-    """Run a suite of one test, with the canary and a directory of its own."""
+    """Run a suite of one test, with a canary and a directory of its own."""
     suite = folder / "suite"
     suite.mkdir()
-    (suite / "test_one.py").write_text(f"def test_one(tmp_path):\n    {body}\n")
-    options = ["-p", "tests.canary", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={suite}"]
+    (suite / "test_one.py").write_text(f"{HEAD}    {body}\n")
+    options = ["-p", "tests.searching", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={suite}"]
     command = [sys.executable, "-m", "pytest", "-q", *options, f"--basetemp={folder / 'base'}", str(suite)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+    environ = {name: value for name, value in os.environ.items() if name != "CANARY_RUN"}
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environ)
 
 
-def test_a_run_that_writes_nothing_recognisable_passes(folder: Path) -> None:
-    """Innocent output is no leak."""
-    done = run(folder, 'print("innocent")')
+def test_a_run_that_leaks_nothing_of_its_own_passes(folder: Path) -> None:
+    """Innocent output is no leak, nor is a word of a run beside it."""
+    done = run(folder, f'print("innocent, {VALUE}")')
     assert done.returncode == 0, done.stdout
 
 
@@ -72,3 +91,13 @@ def test_of_a_database_only_the_log_is_looked_at(folder: Path) -> None:
     for name in ("PG_VERSION", "base/1", "server.log"):
         (database / name).write_text(VALUE)
     assert list(files_with_a_word(folder)) == [database / "server.log"]
+
+
+def test_of_a_folder_that_others_use_only_what_is_new_is_looked_at(folder: Path) -> None:
+    """Files and folders from before the run cost no time."""
+    for name in ("old/x", "new/x", "new/old"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(VALUE)
+    for name in ("old", "new/old"):
+        os.utime(folder / name, (1000, 1000))
+    assert list(files_with_a_word(folder, since=1001)) == [folder / "new" / "x"]
