@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from local.postgres import PostgresServer
+from tests.canary import VALUE
 from tests.faults.environment import Environment, FailedInvocationError
 from tests.faults.server import run
 
@@ -13,8 +14,8 @@ from tests.faults.server import run
 @pytest.fixture
 def counter(postgres: PostgresServer) -> str:
     run(postgres, "create table if not exists counters (name text primary key, value bigint not null default 0)")
-    run(postgres, "insert into counters values ('kit') on conflict (name) do update set value = 0")
-    return "kit"
+    run(postgres, f"insert into counters values ('{VALUE}') on conflict (name) do update set value = 0")  # noqa: S608 - our own
+    return VALUE
 
 
 def test_an_environment_serves_one_invocation_after_another(

@@ -13,12 +13,15 @@ from sqlalchemy import text
 
 from db.settings import Mode
 from local.postgres import PostgresServer
+from tests.canary import VALUE
 from tests.faults.server import admin, backends, wait_until
 from tests.functions.conftest import Call, Context, Reply, as_client, v2_event
 
 ROOT = Path(__file__).parents[2]
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
-KETTLE: dict[str, Any] = {"name": "kettle", "payload": {"colour": "red"}}
+KETTLE: dict[str, Any] = {"name": f"{VALUE} kettle", "payload": {"colour": VALUE}}
+POT: dict[str, Any] = {"name": "pot", "payload": {}}
+"""For a process that shows its answer: what it says is searched for values."""
 BATCH: dict[str, Any] = {"items": [{"name": "a", "payload": {}}, {"name": "b", "payload": {}}]}
 
 
@@ -46,9 +49,9 @@ def test_the_first_answer_comes_also_when_the_record_has_changed(call: Call) -> 
 def test_the_same_content_in_other_json_is_the_same_request(call: Call) -> None:
     """The order of members does not matter, at whatever depth."""
     payload, turned = {"x": {"a": 1, "b": 2}, "y": [1, 2]}, {"y": [1, 2], "x": {"b": 2, "a": 1}}
-    first = call("POST", "/records", {"name": "kettle", "payload": payload}, idempotency_key=KEY)
+    first = call("POST", "/records", {"name": VALUE, "payload": payload}, idempotency_key=KEY)
     assert first.status == 201
-    assert call("POST", "/records", {"payload": turned, "name": "kettle"}, idempotency_key=KEY) == first
+    assert call("POST", "/records", {"payload": turned, "name": VALUE}, idempotency_key=KEY) == first
 
 
 def test_a_list_in_another_order_is_another_request(call: Call) -> None:
@@ -128,7 +131,7 @@ def begin_post(server: PostgresServer, mode: Mode) -> subprocess.Popen[str]:
     """Let an environment of its own answer the request."""
     variables = {"DATABASE_URL": server.url(), "DB_TLS": "insecure-local-only", "DB_MODE": mode}
     environ = {**os.environ, "PYTHONPATH": f"src{os.pathsep}.", "DB_APPLICATION_NAME": "at-once", **variables}
-    command = [sys.executable, "-c", PROGRAM, json.dumps(v2_event("POST", "/records", KETTLE, idempotency_key=KEY))]
+    command = [sys.executable, "-c", PROGRAM, json.dumps(v2_event("POST", "/records", POT, idempotency_key=KEY))]
     return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 

@@ -11,6 +11,7 @@ import records
 from db import Database
 from local.postgres import PostgresServer
 from records import Draft
+from tests.canary import VALUE
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def statements(connection: Connection) -> Statements:
 
 
 def draft(name: str) -> Draft:
-    return Draft(name=name, payload={"name": name})
+    return Draft(name=f"{VALUE} {name}", payload={"name": f"{VALUE} {name}"})
 
 
 def test_many_records_are_one_statement(connection: Connection, statements: Statements) -> None:

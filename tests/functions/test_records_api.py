@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.canary import VALUE
 from tests.functions.conftest import Call, Context, Reply, v2_event
+
+KETTLE, RED = f"{VALUE} kettle", f"{VALUE} red"
 
 
 def create(call: Call, name: str, **payload: Any) -> Reply:  # noqa: ANN401 - JSON
@@ -17,7 +20,7 @@ def create(call: Call, name: str, **payload: Any) -> Reply:  # noqa: ANN401 - JS
 
 def test_a_created_record_can_be_read_where_its_location_says(call: Call) -> None:
     """What was sent comes back, with id, version and times."""
-    created = create(call, "kettle", colour="red")
+    created = create(call, KETTLE, colour=RED)
     assert created.headers["location"] == "records/1"
     assert created.headers["etag"] == '"1"'
     read = call("GET", "/records/1")
@@ -25,8 +28,8 @@ def test_a_created_record_can_be_read_where_its_location_says(call: Call) -> Non
     assert read.body == created.body
     assert read.body | {"created_at": "", "updated_at": ""} == {
         "id": 1,
-        "name": "kettle",
-        "payload": {"colour": "red"},
+        "name": KETTLE,
+        "payload": {"colour": RED},
         "version": 1,
         "created_at": "",
         "updated_at": "",
@@ -35,14 +38,14 @@ def test_a_created_record_can_be_read_where_its_location_says(call: Call) -> Non
 
 def test_a_name_is_given_once(call: Call) -> None:
     """A duplicate is a conflict, and the connection serves on."""
-    create(call, "kettle")
-    assert call("POST", "/records", {"name": "kettle", "payload": {}}).status == 409
+    create(call, KETTLE)
+    assert call("POST", "/records", {"name": KETTLE, "payload": {}}).status == 409
     assert call("GET", "/records/1").status == 200
 
 
 def test_what_is_not_there_is_not_found(call: Call) -> None:
     """By each route that names a record."""
-    new = {"name": "kettle", "payload": {}}
+    new = {"name": KETTLE, "payload": {}}
     assert call("GET", "/records/7").status == 404
     assert call("PUT", "/records/7", new, if_match='"1"').status == 404
     assert call("DELETE", "/records/7").status == 404
@@ -121,9 +124,9 @@ def test_a_cursor_serves_the_filter_it_was_made_for(call: Call) -> None:
 
 def test_a_replacement_needs_the_version_that_is_there(call: Call) -> None:
     """The first of two that read the same version wins; the other is told."""
-    create(call, "kettle", colour="red")
-    first = call("PUT", "/records/1", {"name": "kettle", "payload": {"colour": "blue"}}, if_match='"1"')
-    second = call("PUT", "/records/1", {"name": "kettle", "payload": {"colour": "green"}}, if_match='"1"')
+    create(call, KETTLE, colour=RED)
+    first = call("PUT", "/records/1", {"name": KETTLE, "payload": {"colour": "blue"}}, if_match='"1"')
+    second = call("PUT", "/records/1", {"name": KETTLE, "payload": {"colour": "green"}}, if_match='"1"')
     assert (first.status, first.headers["etag"], second.status) == (200, '"2"', 412)
     assert call("GET", "/records/1").body["payload"] == {"colour": "blue"}
     assert first.body["updated_at"] > first.body["created_at"]
@@ -131,7 +134,7 @@ def test_a_replacement_needs_the_version_that_is_there(call: Call) -> None:
 
 def test_a_replacement_without_a_version_is_refused(call: Call) -> None:
     """428: nobody overwrites what they have not read."""
-    create(call, "kettle")
+    create(call, KETTLE)
     assert call("PUT", "/records/1", {"name": "pot", "payload": {}}).status == 428
 
 
@@ -140,7 +143,7 @@ def test_a_replacement_without_a_version_is_refused(call: Call) -> None:
 )
 def test_what_is_no_etag_of_ours_is_refused(call: Call, etag: str) -> None:
     """400 or 422 with the field, and nothing is changed."""
-    create(call, "kettle")
+    create(call, KETTLE)
     reply = call("PUT", "/records/1", {"name": "pot", "payload": {}}, if_match=etag)
     assert reply.status in {400, 422}
     assert "if-match" in reply.body["errors"][0]["field"]
@@ -148,15 +151,15 @@ def test_what_is_no_etag_of_ours_is_refused(call: Call, etag: str) -> None:
 
 def test_a_rename_to_a_taken_name_is_a_conflict(call: Call) -> None:
     """And leaves both as they were."""
-    create(call, "kettle")
+    create(call, KETTLE)
     create(call, "pot")
-    assert call("PUT", "/records/2", {"name": "kettle", "payload": {}}, if_match='"1"').status == 409
+    assert call("PUT", "/records/2", {"name": KETTLE, "payload": {}}, if_match='"1"').status == 409
     assert call("GET", "/records/2").body["name"] == "pot"
 
 
 def test_a_deleted_record_is_gone(call: Call) -> None:
     """204 without a body, then 404; with If-Match only the version that was read."""
-    create(call, "kettle")
+    create(call, KETTLE)
     assert call("DELETE", "/records/1", if_match='"2"').status == 412
     deleted = call("DELETE", "/records/1", if_match='"1"')
     assert (deleted.status, deleted.body) == (204, None)

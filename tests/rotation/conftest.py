@@ -18,6 +18,7 @@ from db.credentials.api import ApiSource
 from db.environment.endpoint import UNUSUAL
 from local.postgres import PostgresServer
 from local.secrets_manager import SecretsManager
+from tests.canary import VALUE
 from tests.faults.clock import Clock as ManualClock
 from tests.rotation.rotation import Rotation, set_password
 
@@ -130,6 +131,6 @@ def cold_start(application: Application, program: str = PROGRAM) -> tuple[int, s
 
 
 def who(database: Database) -> str:
-    """Return as whom the database serves a request."""
+    """Return as whom the database serves a request, which has a value as most have."""
     with database.transaction() as connection:
-        return str(connection.exec_driver_sql("select current_user").scalar_one())
+        return str(connection.exec_driver_sql("select current_user where %s <> ''", (VALUE,)).scalar_one())
