@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from db.deadline import Deadline
-from db.errors import DeadlineExceededError, LoginRefusedError, SaturatedError
+from db.errors import DeadlineExceededError, LoginRefusedError, SaturatedError, UnreachableError
 from db.fleet.policy import FIRST_PATIENCE, LONGEST_PAUSE_S, PATIENCE_IS_BACK_AFTER_S
 from db.fleet.waiting import RETRY_AFTER_S, Queue
 
@@ -76,6 +76,23 @@ def test_who_was_refused_and_has_no_time_left_for_another_attempt_is_told_of_the
     server.now += LONGEST_PAUSE_S
     with pytest.raises(DeadlineExceededError):
         waiting.wait_for(late, server.waits.append)
+
+
+@pytest.mark.parametrize(("took_s", "told"), [(30.0, SaturatedError), (1.0, UnreachableError)], ids=["late", "in time"])
+def test_who_was_refused_and_is_cut_off_in_a_later_attempt_is_told_of_the_slots(
+    took_s: float, told: type[Exception]
+) -> None:
+    """As where no attempt was begun; a server that goes away while there is time has a reason of its own."""
+    server = Server(refuses=1)
+
+    def cut_off() -> str:
+        server.attempt()
+        server.now += took_s
+        raise UnreachableError("the server did not answer before the deadline")
+
+    with pytest.raises(told):
+        queue(server, draw=lambda: 0.5).wait_for(cut_off, server.waits.append)
+    assert server.attempts == 2
 
 
 def test_an_environments_first_slot_is_waited_for_longest_and_once() -> None:

@@ -10,7 +10,7 @@ from random import SystemRandom
 from typing import TypeVar
 
 from db.deadline import Clock, Deadline
-from db.errors import DeadlineExceededError, SaturatedError
+from db.errors import DeadlineExceededError, SaturatedError, UnreachableError
 from db.fleet.policy import next_wait_s, patience_s, pause_s
 
 T = TypeVar("T")
@@ -64,8 +64,9 @@ class Queue:
             except SaturatedError as error:
                 self._wait(patience, left_s - patience.remaining_s(), refused, error)
                 refusal = error
-            except DeadlineExceededError as error:
-                if refusal is None:
+            except (DeadlineExceededError, UnreachableError) as error:
+                was_in_time = isinstance(error, UnreachableError) and patience.remaining_s() > 0
+                if refusal is None or was_in_time:
                     raise
                 raise self._in_vain(refusal) from error
 
