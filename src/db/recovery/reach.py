@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from db.deadline import Deadline
-from db.errors import CommitUnknownError, ReadOnlyError, SlotwiseError, UnreachableError
-from db.protocol.server_errors import ServerError
+from db.errors import CommitUnknownError, DeadlineExceededError, ReadOnlyError, SlotwiseError, UnreachableError
+from db.protocol.server_errors import ServerError, TookTooLongError
 from db.recovery.abandoned import Abandoned
 from db.recovery.lasting import LastingConnection
 from db.recovery.retry import repeat, wait_for_server_s
@@ -18,7 +18,10 @@ Connect = Callable[[], LastingConnection]
 
 
 def reach(connect: Connect, deadline: Deadline, settings: DatabaseSettings, abandoned: Abandoned) -> LastingConnection:
-    """Return what `connect` opens; try again, with jitter, while that makes sense. End what was `abandoned` before."""
+    """Return what `connect` opens; try again, with jitter, while that makes sense. End what was `abandoned` before.
+
+    An attempt that only came too late hides nothing: what the one before it met is raised.
+    """
     soon = deadline.within(settings.connect_timeout_s)
 
     def wait_s(error: SlotwiseError, attempt: int) -> float | None:
@@ -36,7 +39,29 @@ def reach(connect: Connect, deadline: Deadline, settings: DatabaseSettings, aban
             _end(abandoned, connection)
         return connection
 
-    return repeat(attempt, wait_s=wait_s)
+    return repeat(_with_its_reason(attempt, deadline), wait_s=wait_s)
+
+
+def _with_its_reason(attempt: Connect, deadline: Deadline) -> Connect:
+    """Return what does `attempt`, and raises the last reason that there was where the time alone ended it."""
+    reason: SlotwiseError | None = None
+
+    def told() -> LastingConnection:
+        nonlocal reason
+        try:
+            return attempt()
+        except (UnreachableError, ReadOnlyError, DeadlineExceededError) as error:
+            if reason and _came_too_late(error, deadline):
+                raise reason from reason.__cause__
+            reason = error
+            raise
+
+    return told
+
+
+def _came_too_late(error: SlotwiseError, deadline: Deadline) -> bool:
+    was_late = isinstance(error, DeadlineExceededError) or isinstance(error.__cause__, TookTooLongError)
+    return was_late and not deadline.remaining_s()
 
 
 def _end(abandoned: Abandoned, connection: LastingConnection) -> None:
