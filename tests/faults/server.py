@@ -23,6 +23,8 @@ ORDINARY = "ordinary"
 """A role without privileges, made where a test asks for it; its password is the server's."""
 SMALL = {"max_connections": "8", "superuser_reserved_connections": "2"}
 """Settings of a server that is quickly full."""
+TURNS_AWAY = 1
+"""pg_isready's exit code for a server that is there and lets nobody in (57P03)."""
 
 
 def admin(server: PostgresServer, user: str = "postgres", database: str = "postgres") -> Connection[Any]:
@@ -166,11 +168,19 @@ def recovering(primary: PostgresServer, directory: Path) -> Iterator[PostgresSer
     server = standby_of(primary, directory)
     server.settings = {"hot_standby": "off"}
     with suppress(PostgresStartError):
-        server.start(timeout_s=1)
+        server.start(timeout_s=0)
+    wait_until(lambda: _turns_away(server))
     try:
         yield server
     finally:
         server.stop("immediate")
+
+
+def _turns_away(server: PostgresServer) -> bool:
+    """Say whether the server answers with 57P03, as pg_isready tells by its exit code."""
+    program = str(server.binaries / "pg_isready")
+    command = [program, "--host=127.0.0.1", f"--port={server.port}", "--quiet"]
+    return subprocess.run(command, check=False).returncode == TURNS_AWAY
 
 
 @contextmanager

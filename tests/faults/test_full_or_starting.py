@@ -78,7 +78,7 @@ def test_a_server_that_does_not_come_back_is_given_up_by_the_deadline(
 ) -> None:
     """Row 2: 57P03 is waited for as long as the work may take, which is longer than a connect, and no longer."""
     with recovering(fault_server, tmp_path / "recovering") as server:
-        database = make_database(server.url(), connect_timeout_s=0.5)
+        database = make_database(server.url(), connect_timeout_s=1)
         with noticed.within(2.0, 2), pytest.raises(UnreachableError) as caught, database.invocation(2500):
             ask(database)
         database.close()
