@@ -1,7 +1,12 @@
 """Row 21: COMMIT is sent and its answer is lost; the handler still learns what became of its work."""
 
+import os
+import re
+import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
 
 import pytest
 from sqlalchemy import Connection, insert, text
@@ -16,6 +21,7 @@ from tests.noticing import Noticed
 pytestmark = pytest.mark.usefixtures("lost_commits")
 
 SILENCE_S = 2.0
+PROXIED = "application_name = 'proxied'"
 
 
 @pytest.mark.parametrize("action", [Action.RESET, Action.CLOSE, Action.STOP, Action.SWALLOW])
@@ -59,7 +65,38 @@ def test_a_commit_that_nobody_heard_is_ended_and_undone(
         struck_at = time.monotonic()
     noticed(21, time.monotonic() - struck_at, SILENCE_S)
     assert applied(postgres) == 0
-    assert not backends(postgres, "application_name = 'proxied' and state like 'idle in transaction%'")
+    assert not backends(postgres, f"{PROXIED} and state like 'idle in transaction%'")
+
+
+@pytest.mark.parametrize("silence_s", [3.0])
+def test_a_session_that_is_slow_to_end_is_asked_after_soon(
+    proxied: Database, postgres: PostgresServer, proxy: Proxy
+) -> None:
+    """Row 21: it was told to end while its process did not run; who waits hears of its end when that has come."""
+    went_on_at = []
+
+    def go_on_once_told(pid: int) -> None:
+        wait_until(lambda: is_told_to_end(pid))
+        wait_until(lambda: backends(postgres, f"{PROXIED} and state = 'idle' and query like '%pg_xact_status%'"))
+        went_on_at.append(time.monotonic())
+        os.kill(pid, signal.SIGCONT)
+
+    with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
+        connection.execute(INSERT)
+        [pid] = backends(postgres, PROXIED)
+        os.kill(pid, signal.SIGSTOP)
+        proxy.inject(Fault(Action.SWALLOW, Direction.TO_SERVER))
+        waker = Thread(target=go_on_once_told, args=[pid])
+        waker.start()
+    assert time.monotonic() - went_on_at[0] < SILENCE_S
+    waker.join()
+    assert applied(postgres) == 0
+
+
+def is_told_to_end(pid: int) -> bool:
+    """Say whether SIGTERM waits for the process to run again."""
+    [pending] = re.findall(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return bool(int(pending, 16) & 1 << signal.SIGTERM - 1)
 
 
 def test_run_transaction_repeats_a_commit_that_never_arrived(

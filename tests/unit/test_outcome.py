@@ -37,6 +37,8 @@ def answering(*answers: Rows | Exception) -> Callable[[str], Rows]:
         ([told("committed")], Outcome.COMMITTED),
         ([told("aborted")], Outcome.ABORTED),
         ([told("in progress"), [["true"]], told("aborted")], Outcome.ABORTED),
+        ([told("in progress"), [["true"]], told("in progress")], Outcome.ENDING),
+        ([told("in progress"), [["false"]], told("in progress")], Outcome.PENDING),
         ([told("in progress"), [], told("committed")], Outcome.COMMITTED),
         ([told("in progress"), error_from({"C": "42501"}), told("committed")], Outcome.COMMITTED),
         ([told("in progress")], Outcome.PENDING),

@@ -25,6 +25,8 @@ PAUSE_S = 0.05
 """Upper end of the wait before it is asked again."""
 LAST_CALL_S = 0.5
 """When so little time is left, a session that is still committing is ended."""
+TOLD = ["true"]
+"""The server's row for a session that it has told to end, which takes as long as that session needs to hear of it."""
 NEVER_GIVEN = "22023"
 """The server says that the id is in the future: it took over without having seen the transaction."""
 NEVER_RECOVERED = "select pg_last_wal_replay_lsn() is null"
@@ -40,15 +42,18 @@ class Outcome(Enum):
     ABORTED = auto()
     PENDING = auto()
     """It goes on: its session is still committing, or does not know yet that nobody listens."""
+    ENDING = auto()
+    """Its session was told to end, and has not got to it yet."""
     FORGOTTEN = auto()
     """A transaction with its id was committed, on a server that has crashed or taken over since: maybe another one."""
 
 
+OPEN = frozenset({Outcome.PENDING, Outcome.ENDING})
 BY_STATUS = {"committed": Outcome.COMMITTED, "aborted": Outcome.ABORTED}
 
 
 def await_outcome(transaction: TransactionId, ask: Ask, deadline: Deadline) -> Outcome:
-    """Ask until it is known, or once more when the deadline has passed, which may end in PENDING.
+    """Ask until it is known, or once more when the deadline has passed, which may leave it open.
 
     A session that has not got its COMMIT is ended, so that it never will; one that is committing is waited for, and
     ended shortly before the deadline.
@@ -56,7 +61,7 @@ def await_outcome(transaction: TransactionId, ask: Ask, deadline: Deadline) -> O
     while True:
         left_s = deadline.remaining_s()
         found = settled(transaction, ask, at_work=left_s < LAST_CALL_S)
-        if found is not Outcome.PENDING or not left_s:
+        if found not in OPEN or not left_s:
             return found
         time.sleep(min(_draw() * PAUSE_S, deadline.remaining_s()))
 
@@ -65,9 +70,15 @@ def settled(transaction: TransactionId, ask: Ask, *, at_work: bool) -> Outcome:
     """Return what became of it; end its session where that waits for a COMMIT, or is `at_work` and that is wanted."""
     if (found := _answer(transaction, ask)) is not Outcome.PENDING:
         return found
+    was_told = _told_to_end(transaction, ask, at_work=at_work)
+    found = _answer(transaction, ask)
+    return Outcome.ENDING if was_told and found is Outcome.PENDING else found
+
+
+def _told_to_end(transaction: TransactionId, ask: Ask, *, at_work: bool) -> bool:
     with suppress(ServerError, ClosedError, DisconnectedError, UnavailableError):
-        ask(ending(transaction, at_work=at_work))
-    return _answer(transaction, ask)
+        return TOLD in (ask(ending(transaction, at_work=at_work)) or ())
+    return False
 
 
 def _answer(transaction: TransactionId, ask: Ask) -> Outcome:

@@ -4,6 +4,7 @@ The transaction's id rides behind each statement that may write, until it is kno
 a new session is asked what became of it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +16,8 @@ from db.protocol.riders import IN_TRANSACTION, Rider
 from db.protocol.server_errors import DisconnectedError
 from db.recovery.asker import Asker
 from db.recovery.effects import goes_back, may_act_late, only_reads
-from db.recovery.outcome import Ask, Outcome, await_outcome, settled
-from db.recovery.silence import AttentiveConnection
+from db.recovery.outcome import OPEN, Ask, Outcome, await_outcome, settled
+from db.recovery.silence import SHORTEST_PATIENCE_S, AttentiveConnection
 from db.recovery.transaction_id import ASSIGNED, IF_ASSIGNED, TransactionId
 
 RESERVE_SHARE = 0.75
@@ -87,11 +88,12 @@ class ResolvingConnection(AttentiveConnection):
     def _last_call(self) -> Deadline:
         return Deadline(self.deadline.expires_at + self._reserve_s * RESERVE_SHARE, self.deadline.clock)
 
-    def _require_commit_goes_on(self, ask: Ask) -> None:
-        """Raise, where COMMIT will not be answered any more: it has ended, or never begun."""
-        known = self.transaction_id is None or settled(self.transaction_id, ask, at_work=False)
-        if known is not Outcome.PENDING:
+    def _require_commit_goes_on(self, ask: Ask) -> float:
+        """Return after how many seconds at most to ask again; raise, where COMMIT has ended, or never begun."""
+        found = settled(self.transaction_id, ask, at_work=False) if self.transaction_id else Outcome.ABORTED
+        if found not in OPEN:
             raise DisconnectedError("COMMIT was not answered")
+        return SHORTEST_PATIENCE_S if found is Outcome.ENDING else math.inf
 
     def _settle(self, error: DisconnectedError, ask: Ask) -> None:
         """Return where the transaction was committed, or had written nothing; raise otherwise."""

@@ -30,9 +30,9 @@ class AttentiveConnection(Connection):
         self._silence_s = silence_s
         self.queue_s = 0.0
         """How much longer a flight that begins a transaction may take: behind a pooler it waits for a session."""
-        self.on_silence: Callable[[], None] | None = None
+        self.on_silence: Callable[[], float] | None = None
         """Asked, where it is set, each time that the answer has not come in that time, instead of a sign of life; it
-        raises what ends the waiting."""
+        raises what ends the waiting, or says after how many seconds at most to ask again."""
 
     def send(self, messages: bytes, deadline: Deadline | None = None) -> None:
         """Send a flight that asks for a sign of life first."""
@@ -46,8 +46,7 @@ class AttentiveConnection(Connection):
         def silent() -> Deadline:
             if deadline.remaining_s() > 0:
                 if self.on_silence:
-                    self.on_silence()
-                    return deadline.within(self._patience_s(deadline))
+                    return deadline.within(min(self.on_silence(), self._patience_s(deadline)))
                 if transport.received_bytes == heard:
                     raise DisconnectedError(f"the server gave no sign of life for {self._silence_s} s")
             transport.late = overdue
