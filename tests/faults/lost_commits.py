@@ -3,11 +3,13 @@
 from sqlalchemy import text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from db.protocol import wire
 from local.postgres import PostgresServer
 from tests.faults.server import run
 
 INSERT = text("insert into lost_commits (n) values (1)")
-COMMIT = b"commit"
+COMMIT = wire.query("commit")
+"""What ends a borrow's transaction; the name of the table is no part of it."""
 
 
 class Base(DeclarativeBase):

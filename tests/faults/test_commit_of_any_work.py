@@ -40,6 +40,7 @@ def test_many_rows_in_autocommit_are_resolved_too(proxied: Database, postgres: P
         proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
         rows = [{"n": n, "filler": VALUE * 30} for n in range(2000)]
         connection.execute(text("insert into lost_commits (n) select :n where :filler <> ''"), rows)
+    assert proxy.strikes() == 1
     assert applied(postgres) == 2000
 
 

@@ -28,7 +28,7 @@ def test_a_commit_of_the_handlers_own_is_never_repeated(
         if statement == "commit":
             connection.execute(INSERT)
         if len(runs) == 1:
-            proxy.inject(Fault(Action.RESET, once_sent=COMMIT))
+            proxy.inject(Fault(Action.RESET, once_sent=b"commit"))
         connection.exec_driver_sql(statement)
 
     with pytest.raises(CommitUnknownError) as caught:
