@@ -23,6 +23,8 @@ settings.register_profile(
 )
 settings.load_profile("here")  # the same examples each time, however slow the machine is
 THROUGH = "--through-pgbouncer"
+STALL_S = 30.0
+"""What a transaction may idle where a test is not about that: longer than a busy machine stalls."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,7 +70,8 @@ def connection_mode(request: pytest.FixtureRequest) -> Mode:
 def server_itself(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A server for the whole run, with no pooler before it: for what is about one session."""
     directory: Path = tmp_path_factory.mktemp("postgres") / "data"
-    with PostgresServer(directory, secrets.token_urlsafe()) as server:
+    settings = {"autovacuum": "off"}  # which takes transaction ids when it likes
+    with PostgresServer(directory, secrets.token_urlsafe(), settings=settings) as server:
         yield server
 
 
@@ -104,8 +107,8 @@ def make_database(connection_mode: Mode) -> Iterator[Callable[..., Database]]:
     made: list[Database] = []
 
     def make(url: str, **settings: Any) -> Database:  # noqa: ANN401 - the test names the fields
-        options = {"url": url, "tls": Tls.INSECURE_LOCAL_ONLY, "mode": connection_mode, **settings}
-        made.append(Database(DatabaseSettings(**options)))
+        usual = {"tls": Tls.INSECURE_LOCAL_ONLY, "mode": connection_mode, "idle_in_transaction_s": STALL_S}
+        made.append(Database(DatabaseSettings(url=url, **{**usual, **settings})))
         return made[-1]
 
     yield make

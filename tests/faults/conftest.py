@@ -9,6 +9,7 @@ import pytest
 
 from db import Database
 from local.postgres import PostgresServer
+from tests.conftest import STALL_S
 from tests.faults.environment import Environment
 from tests.faults.proxy import Proxy
 from tests.faults.server import SMALL, run
@@ -38,7 +39,8 @@ def start_environment(postgres: PostgresServer) -> Iterator[Callable[..., Enviro
     with ExitStack() as stack:
 
         def start(**settings: str) -> Environment:
-            defaults = {"DATABASE_URL": postgres.url(), "DB_TLS": "insecure-local-only"}
+            login = {"DATABASE_URL": postgres.url(), "DB_TLS": "insecure-local-only"}
+            defaults = {**login, "DB_IDLE_IN_TRANSACTION_S": str(STALL_S)}
             return stack.enter_context(Environment({**defaults, **settings}))
 
         yield start
@@ -53,8 +55,8 @@ def proxy(postgres: PostgresServer) -> Iterator[Proxy]:
 
 @pytest.fixture
 def silence_s() -> float:
-    """After how long a half-open connection is noticed; a test that measures it asks for more."""
-    return 1.0
+    """After how long a half-open connection is noticed: more than a machine stalls; a test of it asks for less."""
+    return 10.0
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from db import Borrow, Database, DatabaseSettings, LeakedBorrow, Repeat, Tls
 from db.observation import Silence
 from local.postgres import PostgresServer
+from tests.conftest import STALL_S
 
 
 class Facts(Silence):
@@ -30,7 +31,11 @@ class Facts(Silence):
 def observed(postgres: PostgresServer, pool_size: int, facts: Facts) -> Iterator[Database]:
     """Lend a Database that tells `facts`, closed at the end and proven to be given back."""
     settings = DatabaseSettings(
-        url=postgres.url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, application_name="left-behind"
+        url=postgres.url(),
+        tls=Tls.INSECURE_LOCAL_ONLY,
+        pool_size=pool_size,
+        application_name="left-behind",
+        idle_in_transaction_s=STALL_S,
     )
     database = Database(settings, observer=facts)
     yield database

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from db import Database
 from local.postgres import PostgresServer
-from tests.faults.lost_work import Once, insert
+from tests.faults.lost_work import SILENCE_S, Once, insert
 from tests.faults.proxy import Action, Direction, Fault, Proxy
 from tests.faults.server import backends, run
 from tests.noticing import Noticed
@@ -21,7 +21,7 @@ def test_a_new_session_is_told_the_time_that_is_left(
 ) -> None:
     """Row 12: what it says of its limit afterwards is what the server knows."""
     url = postgres.url(port=proxy.port)
-    database = make_database(url, pool_size=1, silence_s=1.0)
+    database = make_database(url, pool_size=1, silence_s=SILENCE_S)
     with database.invocation(20_000), database.transaction() as connection:
         connection.execute(text("select 1"))
     with database.invocation(10_000), database.transaction() as connection:
@@ -41,7 +41,7 @@ def test_a_later_borrower_never_reads_an_earlier_reply(proxied: Database, proxy:
         connection.execute(text("select 'mine' from generate_series(1, 3)")).all()
     length = proxy.traffic().to_client - before
     for after_bytes in range(0, min(length, 300), 7):
-        with proxied.autocommit() as connection, noticed.within(proxied.settings.silence_s, 22):
+        with proxied.autocommit() as connection, noticed.within(SILENCE_S, 22):
             proxy.inject(Fault(Action.RESET, after_bytes=after_bytes))
             connection.execute(text("select 'mine' from lost_in_work")).all()
         with proxied.autocommit() as connection:
@@ -56,6 +56,7 @@ def test_a_dead_backend_leaves_no_session_behind(proxied: Database, postgres: Po
     assert len(backends(postgres, "application_name = 'proxied'")) <= 1
 
 
+@pytest.mark.parametrize("silence_s", [1.0])
 def test_the_locks_of_a_half_sent_flight_stop_nobody(
     proxied: Database, postgres: PostgresServer, proxy: Proxy, noticed: Noticed
 ) -> None:

@@ -49,7 +49,7 @@ def test_a_commit_that_never_arrived_is_known_to_be_undone(
         connection.execute(INSERT)
         proxy.inject(Fault(action, Direction.TO_SERVER, after_bytes=after_bytes))
         struck_at = time.monotonic()
-    noticed(21, time.monotonic() - struck_at, proxied.settings.silence_s)
+    noticed(21, time.monotonic() - struck_at, SILENCE_S)
     assert applied(postgres) == 0
 
 

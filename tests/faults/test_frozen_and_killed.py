@@ -18,6 +18,7 @@ FREED_WITHIN_S = 2.0
 """What an environment held when it went away."""
 SILENCE_S = 2.0
 NAME = "frozen-and-killed"
+ITS_SETTINGS = {"DB_APPLICATION_NAME": NAME, "DB_IDLE_IN_TRANSACTION_S": "1.5"}
 ITS_OWN = f"application_name = '{NAME}'"
 
 
@@ -34,7 +35,7 @@ def environment(
 ) -> Iterator[Environment]:
     """A warm environment behind the proxy."""
     url = postgres.url(port=proxy.port)
-    environment = start_environment(DATABASE_URL=url, DB_APPLICATION_NAME=NAME, DB_SILENCE_S=str(SILENCE_S))
+    environment = start_environment(DATABASE_URL=url, DB_SILENCE_S=str(SILENCE_S), **ITS_SETTINGS)
     environment.invoke("increment", name=counter)
     yield environment
     environment.kill()
@@ -148,7 +149,7 @@ def test_an_environment_frozen_while_it_reads_frees_its_locks(
     noticed: Noticed,
 ) -> None:
     """Row 16: the server waits to send rows, in a statement, where no time-out of its own would end it for minutes."""
-    environment = start_environment(DB_APPLICATION_NAME=NAME)  # no proxy, which would read on
+    environment = start_environment(**ITS_SETTINGS)  # no proxy, which would read on
     environment.send("read_on", name=counter, remaining_ms=90_000)
     wait_until(lambda: backends(postgres, f"{ITS_OWN} and query like '%generate_series%'") and holds_lock(postgres))
     time.sleep(0.3)

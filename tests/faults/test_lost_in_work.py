@@ -20,6 +20,7 @@ from tests.noticing import Noticed
 
 pytestmark = pytest.mark.usefixtures("lost_in_work")
 
+SILENT_FOR = {end: SILENCE_S if end == "silence" else 10.0 for end in ENDS}
 ROWS = {"57P01": 3, "RST": 11, "FIN": 11, "silence": 12}
 
 
@@ -42,7 +43,7 @@ def test_work_is_repeated_when_the_connection_dies_in_it(
     assert applied(postgres) == 2
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(("end", "silence_s"), SILENT_FOR.items())
 def test_a_transaction_that_dies_ends_in_a_typed_error(
     proxied: Database, postgres: PostgresServer, proxy: Proxy, end: str
 ) -> None:
@@ -114,7 +115,7 @@ def test_a_bug_is_not_taken_for_a_loss(proxied: Database, expected: type[Excepti
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("action", [Action.RESET, Action.SWALLOW])
+@pytest.mark.parametrize(("action", "silence_s"), [(Action.RESET, 10.0), (Action.SWALLOW, SILENCE_S)])
 def test_a_handlers_own_error_is_not_hidden_by_a_loss(
     proxied: Database, postgres: PostgresServer, proxy: Proxy, error: type[BaseException], action: Action
 ) -> None:

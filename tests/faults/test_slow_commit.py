@@ -11,6 +11,7 @@ from tests.faults.lost_commits import INSERT, applied
 from tests.faults.server import backends, run, terminate, wait_until
 from tests.noticing import Noticed
 
+SILENCE_S = 2.0
 pytestmark = pytest.mark.usefixtures("lost_commits")
 
 
@@ -44,11 +45,12 @@ def test_a_session_that_is_terminated_in_commit_is_resolved(
     terminator.start()
     with pytest.raises(ConnectionLostError), proxied.transaction() as connection:
         connection.execute(INSERT)
-    noticed(3, time.monotonic() - struck_at[0], proxied.settings.silence_s)
+    noticed(3, time.monotonic() - struck_at[0], SILENCE_S)
     terminator.join()
     assert applied(postgres) == 0
 
 
+@pytest.mark.parametrize("silence_s", [1.0])
 def test_a_slow_commit_is_waited_for(proxied: Database, postgres: PostgresServer) -> None:
     """Row 12: a COMMIT that takes longer than the bound for silence is asked after, and not ended."""
     make_commits_slow(postgres, seconds=2)
@@ -57,6 +59,7 @@ def test_a_slow_commit_is_waited_for(proxied: Database, postgres: PostgresServer
     assert applied(postgres) == 1
 
 
+@pytest.mark.parametrize("silence_s", [1.0])
 def test_a_commit_slower_than_the_deadline_is_ended(
     proxied: Database, postgres: PostgresServer, noticed: Noticed
 ) -> None:
