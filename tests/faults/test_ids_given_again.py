@@ -8,13 +8,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 
 import pytest
 from sqlalchemy import Connection, text
 
-from db import CommitUnknownError, ConnectionLostError, Database
-from db.protocol.connection import Connection as Session
+from db import CommitUnknownError, ConnectionLostError, Database, Deadline
+from db.recovery.silence import AttentiveConnection
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Fault, Proxy
 from tests.faults.server import admin, crash_backend, promote, rows, run, standby_of, wait_until
@@ -27,7 +27,8 @@ COMMIT = b"commit"
 @pytest.fixture(scope="module")
 def late_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     directory: Path = tmp_path_factory.mktemp("late") / "data"
-    with PostgresServer(directory, secrets.token_urlsafe(), settings={"wal_writer_delay": "10s"}) as server:
+    settings = {"wal_writer_delay": "10s", "autovacuum": "off"}
+    with PostgresServer(directory, secrets.token_urlsafe(), settings=settings) as server:
         yield server
 
 
@@ -50,14 +51,24 @@ def way(server: PostgresServer) -> Iterator[Proxy]:
 @pytest.fixture
 def database(make_database: Callable[..., Database], server: PostgresServer, way: Proxy) -> Database:
     url = server.url(port=way.port)
-    return make_database(url, silence_s=0.5)
+    return make_database(url, silence_s=10.0)
+
+
+def session_of(connection: Connection) -> AttentiveConnection:
+    session = connection.connection.dbapi_connection
+    assert isinstance(session, AttentiveConnection)
+    return session
 
 
 def id_of(connection: Connection) -> int:
-    session = connection.connection.dbapi_connection
-    assert isinstance(session, Session)
-    [[number]] = session.execute_simple("select pg_current_xact_id()::text").rows
+    [[number]] = session_of(connection).execute_simple("select pg_current_xact_id()::text").rows
     return int(number)
+
+
+def fall_silent(connection: Connection, way: Proxy) -> None:
+    """Lose the way in silence; COMMIT, and nothing before it, waits no longer than half a second until it asks."""
+    session_of(connection)._silence_s = 0.5
+    way.end(Action.SWALLOW)
 
 
 def is_given_again(server: PostgresServer, number: int) -> bool:
@@ -111,7 +122,7 @@ def test_another_ones_commit_is_not_taken_for_ours(
     with pytest.raises(CommitUnknownError) as caught, database.transaction() as connection:
         connection.execute(OURS)
         number = id_of(connection)
-        way.end(Action.SWALLOW)
+        fall_silent(connection, way)
         break_down(server)
         assert is_given_again(server, number)
     assert caught.value.xid == number
@@ -121,14 +132,15 @@ def test_another_ones_commit_is_not_taken_for_ours(
 def test_who_has_the_id_now_is_left_alone(database: Database, server: PostgresServer, way: Proxy) -> None:
     """Rows 2 and 21: a transaction that is open under our id on the recovered server is not ended for ours."""
     with ExitStack() as stack:
-        with pytest.raises(CommitUnknownError), database.invocation(2500), database.transaction() as connection:
+        with pytest.raises(CommitUnknownError), database.invocation(60_000), database.transaction() as connection:
             connection.execute(OURS)
             number = id_of(connection)
-            way.end(Action.SWALLOW)
+            fall_silent(connection, way)
             crash(server)
             other = stack.enter_context(admin(server))
             stack.enter_context(other.transaction())
             assert int(rows(other, THEIRS)[0][0]) == number
+            database._invocation = session_of(connection).deadline = Deadline.after(3)
         assert rows(other, "select 1") == [(1,)]
 
 
@@ -143,7 +155,7 @@ def test_an_id_that_nobody_has_is_known_to_be_undone(
         connection.execute(OURS)
         runs.append(1)
         if len(runs) == 1:
-            way.end(Action.SWALLOW)
+            fall_silent(connection, way)
             break_down(server)
 
     database.run_transaction(work)
@@ -164,7 +176,7 @@ def test_a_promoted_standby_is_not_believed(
             connection.execute(OURS)
             number = id_of(connection)
             if not sees_the_loss:
-                way.end(Action.SWALLOW)
+                fall_silent(connection, way)
             server.stop("immediate")
             standby.start()
             promote(standby)
@@ -179,10 +191,16 @@ def test_a_promoted_standby_is_not_believed(
 
 def test_a_restart_does_not_leave_a_commit_in_doubt(database: Database, server: PostgresServer, way: Proxy) -> None:
     """Rows 1 and 21: a server that is stopped in order forgets nothing, and is believed."""
+
+    def restart_behind_commit() -> None:
+        wait_until(way.strikes)
+        server.restart("fast")
+
+    restart = Thread(target=restart_behind_commit)
     with database.transaction() as connection:
         connection.execute(OURS)
+        session_of(connection)._silence_s = 0.5
         way.inject(Fault(Action.SWALLOW, once_sent=COMMIT))
-        restart = Timer(0.2, server.restart, ["fast"])
         restart.start()
     restart.join()
     assert ours(server) == 1
