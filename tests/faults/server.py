@@ -21,8 +21,8 @@ from local.postgres import PostgresServer, PostgresStartError
 
 ORDINARY = "ordinary"
 """A role without privileges, made where a test asks for it; its password is the server's."""
-SMALL = {"max_connections": "8", "superuser_reserved_connections": "2"}
-"""Settings of a server that is quickly full."""
+SMALL = {"max_connections": "8", "superuser_reserved_connections": "2", "autovacuum": "off"}
+"""Settings of a server that is quickly full, and whose slots and transaction ids are its clients' alone."""
 TURNS_AWAY = 1
 """pg_isready's exit code for a server that is there and lets nobody in (57P03)."""
 
@@ -97,10 +97,14 @@ class Full(Enum):
     DATABASE = "too many connections for database"
 
 
+SLOTS = {Full.SERVER: 8, Full.RESERVED: 6, Full.ROLE: 1, Full.DATABASE: 1}
+"""How many there are with SMALL settings, and with the limits that are set to fill role and database."""
+
+
 @contextmanager
-def filled(server: PostgresServer, what: Full) -> Iterator[Callable[[], None]]:
-    """Fill `what` on a server with SMALL settings; yields what frees it again."""
-    sessions = _fill(server, what)
+def filled(server: PostgresServer, what: Full, *, others: int = 0) -> Iterator[Callable[[], None]]:
+    """Fill `what` on a server with SMALL settings, where `others` have slots of it; yields what frees it again."""
+    sessions = _fill(server, what, SLOTS[what] - others)
 
     def free() -> None:
         while sessions:
@@ -114,19 +118,21 @@ def filled(server: PostgresServer, what: Full) -> Iterator[Callable[[], None]]:
         run(server, "alter database postgres connection limit -1")
 
 
-def _fill(server: PostgresServer, what: Full) -> list[Connection[Any]]:
+def _fill(server: PostgresServer, what: Full, free: int) -> list[Connection[Any]]:
+    """Take all `free` slots, also those of sessions that are just ending."""
     limit = 1 if what is Full.ROLE else -1
     ordinary_url(server, connection_limit=limit)
     if what is Full.DATABASE:
         run(server, "alter database postgres connection limit 1")
     user = "postgres" if what is Full.SERVER else ORDINARY
     sessions: list[Connection[Any]] = []
-    refused = 0
-    while refused < 3:
-        session = _session_or_none(server, user)
-        refused = 0 if session else refused + 1
-        sessions += [session] if session else []
-        time.sleep(0.05 * refused)
+
+    def is_full() -> bool:
+        session = _session_or_none(server, user) if len(sessions) < free else None
+        sessions.extend([session] if session else [])
+        return len(sessions) == free
+
+    wait_until(is_full)
     return sessions
 
 

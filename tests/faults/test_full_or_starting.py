@@ -23,9 +23,11 @@ def test_a_slot_is_waited_for(
 ) -> None:
     """Row 7: whichever of its messages the server refuses with, a slot that gets free is taken."""
     with filled(fault_server, what) as free:
-        database = make_database(fault_server.url(ORDINARY), pool_size=pool_size)
-        Timer(0.3, free).start()
+        database = make_database(fault_server.url(ORDINARY), pool_size=pool_size, slot_wait_s=10)
+        freer = Timer(0.3, free)
+        freer.start()
         assert ask(database) == 1
+        freer.join()
         database.close()
 
 

@@ -1,9 +1,10 @@
 """A login that ends in the first statement's flight and is refused there: told as ever, and nothing done twice."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +16,8 @@ from tests.faults.asking import ask_with_a_value as ask
 from tests.faults.proxy import Proxy
 from tests.faults.server import ORDINARY, Full, admin, backends, filled, ordinary_url, run, standby_of, wait_until
 
+SLOW_MS = 2000
+"""From when on a statement is slow: later than one that does not wait can be."""
 PASSWORD_CHANGED = "alter role {} password '{}'"
 
 
@@ -36,15 +39,21 @@ class Facts(Silence):
 
 
 @pytest.fixture
-def ordinary(fault_server: PostgresServer, pool_size: int) -> Iterator[tuple[Database, Facts]]:
+def slot_wait_s() -> float:
+    """How long a slot is waited for."""
+    return 3.0
+
+
+@pytest.fixture
+def ordinary(fault_server: PostgresServer, pool_size: int, slot_wait_s: float) -> Iterator[tuple[Database, Facts]]:
     """The same as an ordinary role of a server that may be treated badly, and what it tells."""
     facts = Facts()
     settings = DatabaseSettings(
         url=ordinary_url(fault_server),
         tls=Tls.INSECURE_LOCAL_ONLY,
         pool_size=pool_size,
-        slot_wait_s=3,
-        slow_statement_ms=250,
+        slot_wait_s=slot_wait_s,
+        slow_statement_ms=SLOW_MS,
     )
     database = Database(settings, observer=facts)
     ask(database)
@@ -95,11 +104,11 @@ def test_a_lost_session_is_ended_also_where_the_server_was_full_at_first(
     database, facts = ordinary
     with admin(fault_server, ORDINARY) as lost:
         database._abandoned.note(database._abandoned.clock(), lost.info.backend_pid)
-        with filled(fault_server, Full.ROLE), pytest.raises(SaturatedError):
+        with filled(fault_server, Full.ROLE, others=1), pytest.raises(SaturatedError):
             ask(database)
         ordinary_url(fault_server, connection_limit=-1)
         wait_until(lambda: _is_served(database))
-        assert lost.info.backend_pid not in backends(fault_server)
+        wait_until(lambda: lost.info.backend_pid not in backends(fault_server))
     assert facts.others == []
 
 
@@ -109,6 +118,14 @@ def _is_served(database: Database) -> bool:
     return False
 
 
+def _free_late(free: Callable[[], None], server: PostgresServer, refusals: int) -> None:
+    """Free a slot once there are two more refusals, and a statement that had waited for it would be a slow one."""
+    wait_until(lambda: server.log().count(Full.ROLE.value) >= refusals + 2)
+    time.sleep(SLOW_MS / 1000)
+    free()
+
+
+@pytest.mark.parametrize("slot_wait_s", [30.0])
 @pytest.mark.parametrize("mode", ["transaction", "autocommit"])
 def test_a_server_that_is_full_is_asked_again_in_the_ordinary_way(
     ordinary: tuple[Database, Facts], fault_server: PostgresServer, mode: str
@@ -117,9 +134,11 @@ def test_a_server_that_is_full_is_asked_again_in_the_ordinary_way(
     database, facts = ordinary
     run(fault_server, f"create table if not exists late (n int); grant all on late to {ORDINARY}; truncate late")
     with filled(fault_server, Full.ROLE) as free:
-        Timer(0.3, free).start()
+        freer = Thread(target=_free_late, args=[free, fault_server, fault_server.log().count(Full.ROLE.value)])
+        freer.start()
         with getattr(database, mode)() as connection:
             connection.execute(text("insert into late values (:n)"), {"n": 1})
+        freer.join()
     (borrow,) = facts.borrows
     assert borrow.slots.refusals >= 2  # the late one, and those of the ordinary way
     assert facts.others == []  # it was neither work that was run again, nor a slow statement
@@ -132,7 +151,7 @@ def test_a_standby_is_noticed_at_its_end(
     """Where the name leads to another server now: what it has answered counts for nothing."""
     with standby_of(fault_server, tmp_path / "standby") as standby, Proxy(fault_server.port) as proxy:
         url = fault_server.url(port=proxy.port)
-        database = make_database(url, connect_timeout_s=0.5)
+        database = make_database(url, connect_timeout_s=3)
         ask(database)
         database.close()
         proxy.upstream_port = standby.port
