@@ -1,6 +1,7 @@
 """One proxied connection: two sockets, two streams, one thread. Knows nothing of PostgreSQL's messages."""
 
 import contextlib
+import math
 import select
 import socket
 import struct
@@ -31,7 +32,8 @@ class Link(threading.Thread):
         self._ending: Action | None = None
         self._swallowing = False
         self._unanswered = False
-        self._client_sent_at = 0.0
+        self._quiet_since = 0.0
+        """Since when somebody has looked whether the client sends, and it has not."""
         self._recent = b""
         self._waiting_for_text: list[Fault] = []
         self._flights = self._bursts = 0
@@ -94,6 +96,7 @@ class Link(threading.Thread):
         poller.register(self._waker, select.POLLIN)
         for direction in self._open:
             poller.register(self._sockets[direction], select.POLLIN)
+        self._quiet_since = min(self._quiet_since, time.monotonic())
         timeout_s = self._timeout_s()
         ready = {fd for fd, _ in poller.poll(None if timeout_s is None else timeout_s * 1000 + 1)}
         if self._waker.fileno() in ready:
@@ -120,7 +123,7 @@ class Link(threading.Thread):
 
     def _settles_in_s(self, now: float) -> float:
         """Return the seconds until a reply may pass: what the client sends before it sees one is the same burst."""
-        return max(0.0, self._client_sent_at + self._settle_s - now) if self._unanswered else 0.0
+        return max(0.0, self._quiet_since + self._settle_s - now) if self._unanswered else 0.0
 
     def _obey(self) -> None:
         while self._orders:
@@ -146,7 +149,7 @@ class Link(threading.Thread):
         elif not self._swallowing:
             now = time.monotonic()
             if direction is Direction.TO_SERVER:
-                self._client_sent(now)
+                self._client_sent()
             self._streams[direction].arrived(chunk, now)
 
     def _read(self, direction: Direction) -> bytes:
@@ -160,15 +163,15 @@ class Link(threading.Thread):
                 return b""
             raise
 
-    def _client_sent(self, now: float) -> None:
-        self._client_sent_at = now
+    def _client_sent(self) -> None:
+        self._quiet_since = math.inf
         if not self._unanswered:
             self._unanswered = True
             self._bursts += 1
 
     def _deliver(self, direction: Direction) -> None:
         stream, now = self._streams[direction], time.monotonic()
-        if self._swallowing or (direction is Direction.TO_CLIENT and self._settles_in_s(now)):
+        if self._swallowing or (direction is Direction.TO_CLIENT and self._goes_on(now)):
             return
         while (piece := stream.pass_on(now)) or (fault := stream.struck()):
             if piece:
@@ -177,6 +180,17 @@ class Link(threading.Thread):
                 return
         if stream.is_empty and direction not in self._open:
             self._finish(direction)
+
+    def _goes_on(self, now: float) -> bool:
+        """Say whether the client's burst may not be over: it has sent a moment ago, or something is here by now."""
+        return self._settles_in_s(now) > 0 or (self._unanswered and self._is_heard())
+
+    def _is_heard(self) -> bool:
+        if Direction.TO_SERVER not in self._open:
+            return False
+        poller = select.poll()
+        poller.register(self._sockets[Direction.TO_SERVER], select.POLLIN)
+        return bool(poller.poll(0))
 
     def _send(self, direction: Direction, piece: bytes) -> None:
         if direction is Direction.TO_CLIENT and self._unanswered:

@@ -144,9 +144,9 @@ def test_a_stopped_direction_keeps_both_sockets_open(proxy: Proxy) -> None:
     """The reply ends in its middle and nobody hears why."""
     proxy.faults = lambda _number: [Fault(Action.STOP, after_bytes=2)]
     with dial(proxy) as client:
-        client.settimeout(0.2)
         client.sendall(b"one\n")
         assert receive(client, 2) == b"on"
+        client.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.recv(1)
 

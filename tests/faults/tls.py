@@ -47,6 +47,7 @@ class TlsFront:
         self.upstream_port = upstream_port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
+        self._context.num_tickets = 0  # behind the handshake they would be a reply that nobody waits for
         self._listener = Listener("tls-front", self._serve)
         self.port = self._listener.port
 
