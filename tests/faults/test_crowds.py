@@ -7,8 +7,10 @@ from contextlib import ExitStack
 from random import Random
 from statistics import mean
 from threading import Event, Timer
+from typing import Any
 
 import pytest
+from psycopg import Connection
 from sqlalchemy import text
 
 from db import Database, DatabaseSettings, Tls, UnreachableError
@@ -16,14 +18,14 @@ from db.fleet.policy import FIRST_PATIENCE
 from db.recovery.retry import wait_for_server_s
 from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
-from tests.faults.server import admin, logs_in, ordinary_url, rows, terminate, wait_until
+from tests.faults.server import admin, logs_in, ordinary_url, rows, terminate
 from tests.noticing import Noticed
 
 ENVIRONMENTS = 100
 PATIENCE_S = 30.0
 SLOT_WAIT_S = 1.0
-PAUSE_S = 1.0
-"""What an administrator who is refused waits before the next try, and is let in."""
+TRIES = 50
+"""With how many at most an administrator is let in, who asks again at once."""
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def ideal_attempts(down_s: float) -> float:
             attempt += 1
         return attempt
 
-    return mean(attempts() for _ in range(1000))
+    return mean(attempts() for _ in range(100))
 
 
 def test_a_restart_is_no_stampede(
@@ -79,21 +81,28 @@ def test_a_restart_is_no_stampede(
     down_s = 1.0
     with Proxy(roomy.port, settle_s=0) as proxy:
         crowd = environments(ENVIRONMENTS, roomy.url(port=proxy.port))
-        began = time.monotonic()
         starter = Timer(down_s, roomy.start)
         starter.start()
         with ThreadPoolExecutor(ENVIRONMENTS) as threads:
             took = list(threads.map(ask, crowd))
         starter.join()
-        up_after_s = min(took)
-        assert up_after_s <= time.monotonic() - began
         attempts = proxy.accepted / ENVIRONMENTS
     for database in crowd:
         database.close()
     roomy.stop()
     fault_server.start()
     noticed(25, max(took), PATIENCE_S)
-    assert attempts <= 2 * ideal_attempts(up_after_s), (attempts, ideal_attempts(up_after_s))
+    ideal = mean(map(ideal_attempts, took))
+    assert attempts <= 2 * ideal, (attempts, ideal)
+
+
+def tries_to_log_in(server: PostgresServer) -> int:
+    """Return how many it took until an administrator was let in."""
+    tries = 1
+    while not logs_in(server):
+        time.sleep(0.01)
+        tries += 1
+    return tries
 
 
 def test_ten_times_more_environments_than_slots_are_all_served(
@@ -104,26 +113,29 @@ def test_ten_times_more_environments_than_slots_are_all_served(
     An instant later at the most: who is refused has a process of the server's too while it is being refused, and here
     sixty ask at the same moment for six slots of eight.
     """
-    slots, slot_wait_s = 6, 2.0
+    slots, slot_wait_s = 6, 9.0
     url = ordinary_url(fault_server, connection_limit=slots)
     crowd = environments(10 * slots, url, slot_wait_s)
-    over, seen, let_in_after_s = Event(), [], []
+    over, seen, tries = Event(), list[int](), list[int]()
 
-    def look() -> None:
-        with admin(fault_server) as session:
-            while not over.wait(0.05):
-                [[count]] = rows(session, "select count(*) from pg_stat_activity where usename = 'ordinary'")
-                seen.append(count)
-                let_in_after_s.append(wait_until(lambda: logs_in(fault_server)))
+    def look(session: Connection[Any]) -> None:
+        is_over = False
+        while not is_over:
+            [[count]] = rows(session, "select count(*) from pg_stat_activity where usename = 'ordinary'")
+            seen.append(count)
+            tries.append(tries_to_log_in(fault_server))
+            is_over = over.wait(0.05)
 
-    with ThreadPoolExecutor(len(crowd) + 1) as threads:
-        looking = threads.submit(look)
+    with admin(fault_server) as session, ThreadPoolExecutor(len(crowd) + 1) as threads:
+        looking = threads.submit(look, session)
         took = list(threads.map(ask, crowd))
+        let_in_meanwhile = len(tries)
         over.set()
         looking.result()
     noticed(26, max(took), FIRST_PATIENCE * slot_wait_s)
     assert max(seen) <= slots
-    assert max(let_in_after_s) < PAUSE_S
+    assert let_in_meanwhile
+    assert max(tries) <= TRIES
 
 
 def test_new_environments_are_served_while_old_ones_idle(
@@ -132,12 +144,12 @@ def test_new_environments_are_served_while_old_ones_idle(
     noticed: Noticed,
 ) -> None:
     """Row 27: a deployment: the old ones have every slot and are never invoked again."""
-    url = ordinary_url(fault_server)
+    url, slot_wait_s = ordinary_url(fault_server), 5.0
     terminate(fault_server)
     old = environments(6, url)
     for database in old:
         ask(database)
-    new = environments(6, url)
+    new = environments(6, url, slot_wait_s)
     with ThreadPoolExecutor(len(new)) as threads:
         took = list(threads.map(ask, new))
-    noticed(27, max(took), FIRST_PATIENCE * SLOT_WAIT_S)
+    noticed(27, max(took), FIRST_PATIENCE * slot_wait_s)
