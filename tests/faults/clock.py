@@ -29,6 +29,15 @@ class Resolver:
         self.names = names
         """Host to address and port; the port replaces the one that was asked for, so that servers share a machine."""
         self.asked: list[str] = []
+        self._moves: dict[str, tuple[int, tuple[str, int]]] = {}
+
+    def move(self, host: str, to: tuple[str, int], *, after: int) -> None:
+        """Let the host be elsewhere from the time on that it has been asked for so often."""
+        self._moves[host] = (after, to)
+
+    def _address(self, host: str) -> tuple[str, int]:
+        after, there = self._moves.get(host, (0, self.names[host]))
+        return there if self.asked.count(host) > after else self.names[host]
 
     @contextmanager
     def installed(self) -> Iterator["Resolver"]:
@@ -39,7 +48,7 @@ class Resolver:
             if host not in self.names:
                 return system(host, port, *rest, **options)
             self.asked.append(host)
-            return system(*self.names[host], *rest, **options)
+            return system(*self._address(host), *rest, **options)
 
         with patch.object(socket, "getaddrinfo", look_up):
             yield self

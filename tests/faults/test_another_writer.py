@@ -33,12 +33,14 @@ def test_a_server_that_takes_no_writes_is_left(
     make_read_only(fault_server)
     with pytest.raises(ReadOnlyError), database.transaction() as connection:
         connection.execute(text("insert into written values (1)"))
-    Timer(2, lambda: make_read_only(fault_server, read_only=False)).start()
+    restorer = Timer(2, lambda: make_read_only(fault_server, read_only=False))
+    restorer.start()
 
     def work(connection: Connection) -> None:
         connection.execute(text("insert into written values (1)"))
 
     database.run_transaction(work)
+    restorer.join()
     assert run(fault_server, "select count(*) from written") == [(1,)]
 
 
@@ -94,17 +96,13 @@ def test_a_name_that_still_means_the_standby_is_resolved_again(
     with standby_of(fault_server, tmp_path / "standby") as standby:
         resolver = Resolver(localhost=("127.0.0.1", standby.port))
         with resolver.installed():
+            resolver.move("localhost", ("127.0.0.1", fault_server.port), after=2)
             database = make_database(
                 fault_server.url(), host="localhost", max_attempts=100, target_session_attrs=target
             )
-
-            def move() -> None:
-                resolver.names["localhost"] = ("127.0.0.1", fault_server.port)
-
-            Timer(0.3, move).start()
             database.run_transaction(lambda connection: connection.execute(text("insert into moved values (2)")))
             database.close()
-    assert len(resolver.asked) >= 2
+    assert len(resolver.asked) == 3
     assert run(fault_server, "select count(*) from moved where n = 2") == [(1,)]
     run(fault_server, "truncate moved")
 
