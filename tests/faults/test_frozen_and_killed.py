@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -94,14 +95,16 @@ def test_a_way_that_was_forgotten_in_the_freeze_is_noticed_within_the_bound(
 
 
 def test_an_invocation_frozen_in_its_transaction_is_told(
-    environment: Environment, postgres: PostgresServer, counter: str
+    environment: Environment, postgres: PostgresServer, counter: str, tmp_path: Path
 ) -> None:
     """Rows 5 and 15: its transaction has been ended meanwhile; nothing of it stays, and the next one works."""
-    environment.send("hold", name=counter, seconds=0.5)
+    end = tmp_path / "end"
+    environment.send("hold_until", name=counter, file=str(end), remaining_ms=60_000)
     wait_until(lambda: holds_lock(postgres))
     environment.freeze()
     wait_until(lambda: not holds_lock(postgres))
     environment.thaw()
+    end.touch()
     with pytest.raises(FailedInvocationError, match="ConnectionLostError"):
         environment.receive()
     assert environment.invoke("increment", name=counter) == 2
@@ -172,4 +175,4 @@ def test_an_environment_frozen_for_good_frees_its_locks(
     environment.freeze()
     with noticed.within(FREED_WITHIN_S, 16):
         other.invoke("increment", name=counter)
-    assert not backends(postgres, ITS_OWN)
+    wait_until(lambda: not backends(postgres, ITS_OWN))

@@ -110,7 +110,7 @@ def test_a_clone_connects_ahead_where_the_settings_say_so(
     """The first invocation after a restore finds a warm connection."""
     with Proxy(postgres.port) as proxy:
         url = f"postgresql://postgres:{postgres.password}@127.0.0.1:{proxy.port}/postgres"
-        parent = start_environment(DATABASE_URL=url, DB_AT_INIT="connection")
+        parent = start_environment(DATABASE_URL=url, DB_AT_INIT="connection", DB_LEASE_S="60")
         parent.invoke("before_snapshot")
         with parent.clone() as clone:
             clone.invoke("after_restore")

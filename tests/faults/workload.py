@@ -49,6 +49,15 @@ def hold(database: Database, name: str, seconds: float) -> int:
     return value
 
 
+def hold_until(database: Database, name: str, file: str) -> int:
+    """Lock a row in a transaction until there is the file."""
+    with database.transaction() as connection:
+        value: int = connection.scalar(INCREMENT, {"name": name})
+        while not Path(file).exists():
+            time.sleep(0.01)
+    return value
+
+
 def read_on(database: Database, name: str) -> int:
     """Lock a row in a transaction, and read rows for as long as that goes."""
     with database.transaction() as connection:
@@ -91,7 +100,8 @@ def before_snapshot(database: Database) -> None:
 
 
 def after_restore(database: Database) -> float:
-    """Run the hook; return a number that only this clone should draw."""
+    """Run the hook; return a number that only this clone should draw. It has more time than a busy machine needs."""
+    lifecycle.PREPARE_TIMEOUT_S = 60.0
     lifecycle.Lifecycle(database, LambdaProcess()).after_restore()
     return random.random()  # noqa: S311 - the generator that clones would share is the point
 
@@ -110,7 +120,10 @@ def await_the_end(database: Database, flushed: str, flush_s: float = 0) -> None:
     lifecycle.Lifecycle(database, lambda_process(), at_end=flush).begin()
 
 
-ALL = (sleep, read_on, count_up, increment, backend, name, hold, fail, before_snapshot, after_restore, await_the_end)
+ALL = (
+    *(sleep, read_on, count_up, increment, backend, name, hold, hold_until, fail),
+    *(before_snapshot, after_restore, await_the_end),
+)
 WORK: dict[str, Callable[..., Any]] = {work.__name__: work for work in ALL}
 
 
