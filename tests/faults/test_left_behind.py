@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
-from db import Database, NestedBorrowError
+from db import Database, Deadline, NestedBorrowError
 from local.postgres import PostgresServer
 from tests.faults.observed import Facts, observed
 from tests.faults.proxy import Action, Proxy
@@ -144,10 +145,10 @@ def test_what_is_taken_back_too_late_harms_nobody(
 ) -> None:
     """Row 19: with no time kept back it cannot be rolled back, so it is closed; the handler's answer stays its own."""
     hasty = make_database(postgres.url(), reserve_s=0.0, application_name="left-behind")
-    with hasty.invocation(300):
+    with hasty.invocation(PLENTY_MS):
         abandoned = walks_away(hasty)
-        next(abandoned)
-        time.sleep(0.4)
+        session: Any = next(abandoned).connection.dbapi_connection
+        session.deadline = Deadline.after(0)
     assert hasty.pool_state().borrowed == 0
     wait_until(lambda: not idle_in_transaction(postgres))
     abandoned.close()
