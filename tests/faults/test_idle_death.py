@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from db import Database
+from db.protocol.connection import Connection as Session
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Proxy
 from tests.faults.server import backends, terminate, wait_until
@@ -61,8 +62,12 @@ def test_a_terminated_idle_session_is_invisible(
     proxied: Database, proxy: Proxy, postgres: PostgresServer, noticed: Noticed
 ) -> None:
     """Row 3: 57P01 has arrived when the borrow begins; no flight is spent on the dead session."""
-    ask(proxied)
+    with proxied.autocommit() as connection:
+        connection.execute(text("select 1"))
+        session: Any = connection.connection.dbapi_connection
     terminate(postgres, "application_name = 'proxied'")
+    if proxied.settings.pool_size:
+        wait_until(session.transport().has_news)
     bursts = [link.traffic().bursts for link in proxy.links]
     with noticed.within(SILENCE_S, 3):
         assert ask(proxied) == 1
@@ -77,8 +82,9 @@ def test_a_session_that_idled_too_long_is_invisible(
     database = make_database(url, pool_size=1, application_name="idles")
     ask(database)  # a lease has been granted now, and the next is not due for a while
     with database.autocommit() as connection:
-        shorten_idle_time(connection)
+        session = shorten_idle_time(connection)
     wait_until(lambda: not backends(postgres, "application_name = 'idles'"))
+    wait_until(session.transport().has_news)
     bursts = proxy.links[0].traffic().bursts
     with noticed.within(database.settings.silence_s, 4):
         assert ask(database) == 1
@@ -96,10 +102,12 @@ def test_the_slot_of_a_session_that_idles_is_free_when_its_lease_ends(
     assert ask(database) == 1
 
 
-def shorten_idle_time(connection: Connection) -> None:
-    """Set it below SQLAlchemy, where nobody sees that it has to be cleaned up."""
-    session: Any = connection.connection.dbapi_connection
+def shorten_idle_time(connection: Connection) -> Session:
+    """Set it below SQLAlchemy, where nobody sees that it has to be cleaned up; return the session."""
+    session = connection.connection.dbapi_connection
+    assert isinstance(session, Session)
     session.execute_simple("set idle_session_timeout = '100ms'")
+    return session
 
 
 @pytest.mark.parametrize("action", [Action.RESET, Action.CLOSE])

@@ -1,6 +1,5 @@
 """Rows 3, 4, 11, 12, 20, 21 and 22: what may be sent again when a connection dies is, unseen; nothing else is."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -92,8 +91,9 @@ def test_a_write_in_autocommit_is_not_sent_on_a_connection_that_has_ended(
     """Rows 3 and 11: the socket shows the loss before anything is sent, so that there is no doubt: invisible."""
     with proxied.autocommit() as connection:
         connection.execute(INSERT)
+        session: Any = connection.connection.dbapi_connection
         ENDS[end](postgres, proxy)
-        time.sleep(0.1)
+        wait_until(session.transport().has_news)
         connection.execute(INSERT)
     assert applied(postgres) == 2
 
@@ -104,8 +104,9 @@ def test_a_lease_that_ends_in_a_borrow_is_invisible(
     """Row 4: a handler that pauses in autocommit() finds its session closed by the server, and writes on another."""
     database = make_database(postgres.url(), application_name="leased")
     with database.autocommit() as connection:
-        connection.execute(INSERT)
         session: Any = connection.connection.dbapi_connection
+        session.behind_commit = lambda: None  # which would grant another lease
+        connection.execute(INSERT)
         session.execute_simple("set idle_session_timeout = '200ms'")
         session.left_residue = False
         wait_until(lambda: not backends(postgres, "application_name = 'leased'"))
