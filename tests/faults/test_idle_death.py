@@ -106,7 +106,7 @@ def shorten_idle_time(connection: Connection) -> Session:
     """Set it below SQLAlchemy, where nobody sees that it has to be cleaned up; return the session."""
     session = connection.connection.dbapi_connection
     assert isinstance(session, Session)
-    session.execute_simple("set idle_session_timeout = '100ms'")
+    session.execute_simple("set idle_session_timeout = '1s'")
     return session
 
 
