@@ -25,7 +25,7 @@ def test_a_dead_idle_connection_is_noticed_without_a_flight(
     assert connection.is_alive()
     assert proxy.traffic() == before
     proxy.end(action)
-    assert not connection.is_alive()
+    wait_until(lambda: not connection.is_alive())
     connection.close()
 
 
