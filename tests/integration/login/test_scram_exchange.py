@@ -21,7 +21,8 @@ def test_a_server_must_prove_that_it_knows_the_password() -> None:
     server.set_client_final(client.final(server.get_server_first()))
     assert client.is_unproven
     proof = server.get_server_final()
-    for wrong in ("v=AAAA", "", "e=other-error", proof[:-4] + "AAA="):
+    another = proof[:-4] + ("BBA=" if proof.endswith("AAA=") else "AAA=")
+    for wrong in ("v=AAAA", "", "e=other-error", another):
         with pytest.raises(DisconnectedError):
             client.verify(wrong)
     client.verify(proof)
