@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db import Database, DatabaseSettings, SlowStatement, Tls
 from db.observation import Silence
+from db.protocol import time_limit
 from db.protocol.cursor import _numbered
 from local.postgres import PostgresServer
 from tests.canary import VALUE
@@ -37,10 +38,21 @@ def facts() -> Facts:
 
 
 @pytest.fixture
-def watched(postgres: PostgresServer, facts: Facts, pool_size: int) -> Iterator[Database]:
-    """A Database that calls slow what takes 100 ms, with a table of three rows."""
+def slow_statement_ms() -> int:
+    """From when on a statement is slow."""
+    return 100
+
+
+@pytest.fixture
+def watched(postgres: PostgresServer, facts: Facts, pool_size: int, slow_statement_ms: int) -> Iterator[Database]:
+    """A Database that tells slow statements, with a table of three rows; a busy machine may be silent and idle."""
     settings = DatabaseSettings(
-        url=postgres.url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, slow_statement_ms=100
+        url=postgres.url(),
+        tls=Tls.INSECURE_LOCAL_ONLY,
+        pool_size=pool_size,
+        slow_statement_ms=slow_statement_ms,
+        silence_s=20,
+        idle_in_transaction_s=20,
     )
     database = Database(settings, observer=facts)
     with database.transaction() as connection:
@@ -53,9 +65,8 @@ def watched(postgres: PostgresServer, facts: Facts, pool_size: int) -> Iterator[
 
 
 def test_a_slow_statement_is_told_with_its_time_and_rows(watched: Database, facts: Facts) -> None:
-    """A fast one is not; no value is in what is told."""
+    """No value is in what is told."""
     with watched.autocommit() as connection:
-        connection.execute(select(THINGS)).all()
         connection.execute(SLOWLY, {"seconds": 0.2, "value": VALUE})
     (slow,) = facts
     assert slow.duration_ms >= 200
@@ -64,10 +75,22 @@ def test_a_slow_statement_is_told_with_its_time_and_rows(watched: Database, fact
     assert VALUE not in repr(slow) + slow.statement
 
 
-def test_a_statement_that_is_killed_is_told_with_its_sqlstate(watched: Database, facts: Facts) -> None:
-    """The slowest ones are those that the deadline ends."""
-    with pytest.raises(Exception, match="57014"), watched.invocation(900), watched.autocommit() as connection:
-        connection.execute(SLOWLY, {"seconds": 10, "value": VALUE})
+@pytest.mark.parametrize("slow_statement_ms", [10_000])
+def test_a_fast_statement_is_not_told(watched: Database, facts: Facts) -> None:
+    """As long as it takes less than the setting says."""
+    with watched.autocommit() as connection:
+        connection.execute(select(THINGS)).all()
+        connection.execute(SLOWLY, {"seconds": 0.2, "value": VALUE})
+    assert not facts
+
+
+def test_a_statement_that_is_killed_is_told_with_its_sqlstate(
+    watched: Database, facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slowest ones are those that the deadline ends, here with a small share of the time that is left."""
+    monkeypatch.setattr(time_limit, "SHARE", 0.05)
+    with pytest.raises(Exception, match="57014"), watched.invocation(10_500), watched.autocommit() as connection:
+        connection.execute(SLOWLY, {"seconds": 30, "value": VALUE})
     assert [slow.failure for slow in facts] == ["57014"]
 
 
