@@ -86,6 +86,10 @@ def v1_event(method: str, path: str, body: Any = None, query: dict[str, str] | N
     }
 
 
+PATIENT = {"DB_SILENCE_S": "20", "DB_IDLE_IN_TRANSACTION_S": "20"}
+"""A busy machine keeps both sides waiting: a test that is about that says so itself."""
+
+
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch, connection_mode: Mode) -> Iterator[Callable[..., ModuleType]]:
     """Import a function's module as a new execution environment does, with these variables."""
@@ -93,7 +97,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, connection_mode: Mode) -> Iterator[Ca
 
     def load(module: str, **variables: str) -> ModuleType:
         forget_environment()
-        for name, value in {"DB_MODE": connection_mode, **variables}.items():
+        for name, value in {"DB_MODE": connection_mode, **PATIENT, **variables}.items():
             monkeypatch.setenv(name, value)
         databases.append(importlib.import_module("handlers.environment").database)
         return importlib.import_module(f"handlers.{module}")

@@ -43,7 +43,7 @@ def test_the_first_borrow_costs_one_flight_where_init_has_connected(
     """As many as a warm one."""
     with Proxy(postgres.port) as proxy:
         url = f"postgresql://postgres:{postgres.password}@127.0.0.1:{proxy.port}/postgres"
-        database = make_database(url, at_init=AtInit.CONNECTION)
+        database = make_database(url, at_init=AtInit.CONNECTION, lease_s=60)
         init(database)
         before = proxy.traffic()
         assert one(database) == 1
@@ -165,7 +165,7 @@ def test_the_first_invocation_costs_as_many_flights_as_a_warm_one(
     event = json.loads((EVENTS / "records/list.json").read_text())
     with Proxy(postgres.port) as proxy:
         url = f"postgresql://postgres:{postgres.password}@127.0.0.1:{proxy.port}/postgres"
-        functions, _ = started(url, DB_AT_INIT="connection")
+        functions, _ = started(url, DB_AT_INIT="connection", DB_LEASE_S="60")
         flights = []
         for _ in range(2):
             before = proxy.traffic()
