@@ -151,7 +151,7 @@ def test_direct_tls_tells_nothing_to_who_is_trusted_and_no_postgresql(
 
 
 def connect(port: int, authority: Path, negotiation: TlsNegotiation = TlsNegotiation.POSTGRES) -> None:
-    """Borrow a connection with recognisable credentials, verified as it always is, within four seconds."""
+    """Borrow a connection with recognisable credentials, verified as it always is, within two seconds."""
     url = f"postgres://{USER}:{PASSWORD}@{HOST}:{port}/canary-database?sslmode=disable"
     options: dict[str, Any] = {
         "tls_ca": str(authority),
@@ -160,7 +160,7 @@ def connect(port: int, authority: Path, negotiation: TlsNegotiation = TlsNegotia
         "connect_timeout_s": 2,
     }
     database = Database(DatabaseSettings(url=url, **options))
-    with database.invocation(4000), database.autocommit():
+    with database.invocation(15_000), database.autocommit():
         pass
 
 
@@ -207,7 +207,7 @@ def test_the_shipped_authorities_trust_no_authority_of_ones_own(
     with TlsFront(postgres.port, Authority(tmp_path).certificate(HOST)) as front:
         settings = DatabaseSettings(url=f"postgres://u:p@{HOST}:{front.port}/d", tls_ca=authorities, pool_size=0)
         database = Database(settings)
-        with database.invocation(4000), pytest.raises(UnreachableError, match="VERIFY_FAILED"), database.autocommit():
+        with database.invocation(15_000), pytest.raises(UnreachableError, match="VERIFY_FAILED"), database.autocommit():
             pass
 
 

@@ -137,8 +137,9 @@ def test_a_setting_that_has_no_bytes_shows_no_password(postgres: PostgresServer,
 
 def failed_connect(url: Hidden, pool_size: int, **settings: Any) -> str:  # noqa: ANN401 - the test names the fields
     """Return what the noisiest reporters show of a connect that fails."""
-    database = Database(DatabaseSettings(url=url(), tls=Tls.INSECURE_LOCAL_ONLY, pool_size=pool_size, **settings))
-    with pytest.raises(SlotwiseError) as raised, database.invocation(1500), database.transaction():
+    options: dict[str, Any] = {"pool_size": pool_size, "connect_timeout_s": 1, **settings}
+    database = Database(DatabaseSettings(url=url(), tls=Tls.INSECURE_LOCAL_ONLY, **options))
+    with pytest.raises(SlotwiseError) as raised, database.invocation(15_000), database.transaction():
         pass
     shown = everything_shown(raised.value)
     assert PASSWORD not in repr(vars(database))
