@@ -10,17 +10,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.fleet.census import NEW_FOR_S, USED_AGAIN_AFTER_S, USED_LATELY_S, Limit, Sample, at_work
+from db.fleet.census import USED_AGAIN_AFTER_S, Limit, Sample, at_work
 from db.fleet.policy import lease_s
 from db.fleet.sample import UNKNOWN, Counted, Terms, read, statement
 from local.postgres import PostgresServer
+from tests.integration.quiet import wait_until_quiet
 
 PASSWORD = secrets.token_urlsafe()
 NOW = 100.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """Twenty slots, four of them reserved; `app` may have eight."""
     settings = {"max_connections": "20", "superuser_reserved_connections": "4"}
     directory: Path = tmp_path_factory.mktemp("slots") / "data"
@@ -28,6 +29,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute(f"create role app login password '{PASSWORD}' connection limit 8")
         yield server
+
+
+@pytest.fixture
+def server(_server: PostgresServer) -> PostgresServer:
+    """The same, when nobody is connected any more: what is counted is the test's own."""
+    wait_until_quiet(_server)
+    return _server
 
 
 def look(
@@ -86,26 +94,35 @@ def test_new_sessions_are_seen(server: PostgresServer) -> None:
         assert after == before + 3
 
 
-def test_connections_that_were_just_opened_are_newcomers(server: PostgresServer) -> None:
-    """The role's own, but not the one that looks; a second later they are not new any more."""
+def test_connections_that_were_just_opened_are_newcomers(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The role's own, but not the one that looks; after a while they are not new any more."""
+    monkeypatch.setattr("db.fleet.sample.NEW_FOR_S", 60)
     with ExitStack() as stack:
         connections = [stack.enter_context(app(server)) for _ in range(4)]
         assert look(connections[0]).sample.newcomers == 3
-        time.sleep(NEW_FOR_S)
+        monkeypatch.setattr("db.fleet.sample.NEW_FOR_S", 0.5)
+        time.sleep(0.6)
         assert look(connections[0]).sample.newcomers == 0
 
 
-def test_connections_that_are_used_again_are_told_from_those_that_were_opened_and_left(server: PostgresServer) -> None:
-    """Two of four are used a second after they were opened; the other two, and the one that looks, do not count."""
+def test_connections_that_are_used_again_are_told_from_those_that_were_opened_and_left(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of four are used a while after they were opened; the other two, and the one that looks, do not count."""
+    monkeypatch.setattr("db.fleet.sample.USED_LATELY_S", 60)
+    monkeypatch.setattr("db.fleet.sample.USED_AGAIN_AFTER_S", 3)
     with ExitStack() as stack:
         connections = [stack.enter_context(app(server)) for _ in range(5)]
         for connection in connections:
             connection.execute("select 1")
-        time.sleep(USED_AGAIN_AFTER_S)
+        time.sleep(3.1)
         for connection in connections[:3]:
             connection.execute("select 1")
         assert look(connections[0]).sample.reused == 2
-        time.sleep(USED_LATELY_S)
+        monkeypatch.setattr("db.fleet.sample.USED_LATELY_S", 0.5)
+        time.sleep(0.6)
         assert look(stack.enter_context(app(server))).sample.reused == 0
 
 
@@ -138,12 +155,15 @@ def test_the_time_at_work_is_seen(server: PostgresServer) -> None:
 )
 def test_the_server_grants_the_lease_that_the_policy_says(
     server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
     busy: float | None,
     used_again: bool,  # noqa: FBT001 - a table's column
     most: int | None,
     leases_s: set[float],
 ) -> None:
     """With any number of slots taken the lease in force is policy.lease_s of what the same statement counted."""
+    monkeypatch.setattr("db.fleet.sample.USED_LATELY_S", 60)
+    monkeypatch.setattr("db.fleet.sample.USED_AGAIN_AFTER_S", USED_AGAIN_AFTER_S if used_again else 60)
     granted = set()
     with ExitStack() as stack:
         connections = [stack.enter_context(app(server)) for _ in range(8)]

@@ -18,9 +18,12 @@ from tests.faults.proxy import Proxy
 from tests.faults.server import backends, run, wait_until
 from tests.faults.tls import Authority
 from tests.functions.conftest import Context
+from tests.integration.quiet import wait_until_quiet
 
 OURS = "slotwise-records"
 FLIGHTS_OF_A_RUN = 5
+NOT_OF_THE_TEST = "(usename = 'watcher' or application_name = '')"
+"""Sessions of earlier runs and of `run`, which may not have ended yet; a test's own have names."""
 
 
 @dataclass
@@ -82,8 +85,10 @@ def look(
     """
     usual = {"DATABASE_URL": server.url("watcher"), "DB_PORT": str(proxy.port), "DB_POOL_SIZE": "0"}
     module = fresh("monitor", **usual, **way_to(server), DB_SLOT_WAIT_S="0.2")
+    wait_until_quiet(server)
 
     def run_once(**watch: Any) -> Told:  # noqa: ANN401 - the fields of Watch
+        wait_until_quiet(server, NOT_OF_THE_TEST)
         capsys.readouterr()
         logged = len(caplog.records)
         before = proxy.traffic()

@@ -53,7 +53,7 @@ def test_the_servers_own_processes_hold_no_slot(
     look: Look, server: PostgresServer, session: Callable[..., psycopg.Connection]
 ) -> None:
     """A statement with parallel workers takes one slot, its client's: the monitor's and the superuser's come to it."""
-    with psycopg.connect(server.url(), autocommit=True) as superuser:
+    with psycopg.connect(server.url(), application_name="test", autocommit=True) as superuser:
         before = look().metrics["ServerSlotsUsed"]
         with parallel_workers(session("app", OURS), superuser):
             assert look().metrics["ServerSlotsUsed"] == before + 1
