@@ -30,14 +30,19 @@ def test_the_server_ends_the_lease_of_an_idle_connection_and_nobody_notices(
 
 
 def test_a_connection_that_dies_in_a_borrow_is_no_lease_that_ended(
-    environment: Callable[..., Database], facts: Facts, crowded: int, server: PostgresServer
+    environment: Callable[..., Database],
+    facts: Facts,
+    crowded: int,
+    server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However long the last pause is ago: only what idles between two borrows has a lease."""
-    database = environment(lease_s=1.0)
+    database = environment(lease_s=60)
+    clock = database._member._clock
     work(database)
     with pytest.raises(ConnectionLostError), database.transaction() as connection:
         process = connection.scalar(text("select pg_backend_pid()"))
-        time.sleep(1.1)
+        monkeypatch.setattr(database._member, "_clock", lambda: clock() + 61)
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute("select pg_terminate_backend(%s, 5000)", (process,))
         connection.execute(text("select 1"))
@@ -51,7 +56,7 @@ def test_a_borrow_just_before_the_lease_ends_still_succeeds(
 ) -> None:
     """Whenever the borrow comes around the lease's end, it works: on the warm connection or on a new one."""
     database = environment(lease_s=1.5)
-    for hundredths in range(95, 160, 8):
+    for hundredths in (10, *range(95, 160, 8)):
         work(database)
         time.sleep(hundredths / 100)
     work(database)
@@ -83,8 +88,11 @@ def test_with_much_room_an_idle_connection_is_left_alone(environment: Callable[.
     assert [borrow.opened for borrow in facts] == [True, False]
 
 
-def test_autocommit_borrows_are_counted_and_leased_too(environment: Callable[..., Database], facts: Facts) -> None:
-    """Each statement of its own brings the sample home, once a second at most."""
+def test_autocommit_borrows_are_counted_and_leased_too(
+    environment: Callable[..., Database], facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each statement of its own brings the sample home, once in a while."""
+    monkeypatch.setattr("db.fleet.lookout.LOOK_EVERY_S", 60)
     database = environment()
     for _ in range(3):
         with database.autocommit() as connection:

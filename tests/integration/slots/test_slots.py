@@ -1,6 +1,5 @@
 """Few slots are shared: kept while there is room, given back and waited for where there is none; at no cost."""
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ def test_while_there_is_room_no_environment_opens_more_than_its_first_connection
     environment: Callable[..., Database], facts: Facts, server: PostgresServer
 ) -> None:
     """Five environments, ten slots, twenty rounds: five connections, none given back, none refused."""
-    fleet = [environment() for _ in range(5)]
+    fleet = [environment(lease_s=60) for _ in range(5)]
     for _ in range(20):
         for database in fleet:
             work(database)
@@ -27,9 +26,14 @@ def test_while_there_is_room_no_environment_opens_more_than_its_first_connection
 
 
 def test_a_slot_that_others_need_is_given_back_with_the_borrow(
-    environment: Callable[..., Database], facts: Facts, take: Callable[[int], object], server: PostgresServer
+    environment: Callable[..., Database],
+    facts: Facts,
+    take: Callable[[int], object],
+    server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While others come and few slots are free the connection is closed on return, and the reason is told."""
+    monkeypatch.setattr("db.fleet.sample.NEW_FOR_S", 60)
     take(SLOTS - 2)
     database = environment(lease_s=30)
     work(database)
@@ -56,14 +60,21 @@ def test_a_full_server_of_which_nobody_wants_more_keeps_its_connections(
 
 
 def test_an_environment_that_finds_no_slot_waits_for_one(
-    environment: Callable[..., Database], facts: Facts, take: Callable[[int], list[psycopg.Connection]]
+    environment: Callable[..., Database],
+    facts: Facts,
+    take: Callable[[int], list[psycopg.Connection]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A slot that becomes free while it waits is had; it gives it back at once, for it knows that slots are scarce."""
     holders = take(SLOTS)
-    timer = threading.Timer(0.3, holders[0].close)
-    timer.start()
-    work(environment(slot_wait_s=60))
-    timer.join()
+    database = environment(slot_wait_s=60)
+
+    def wait(_wait_s: float) -> None:
+        holders[0].close()
+        time.sleep(0.02)
+
+    monkeypatch.setattr(database._member._queue, "_sleep", wait)
+    work(database)
     assert facts[0].slots.refusals > 0
     assert facts[0].slots.waited_ms > 0
     assert facts[0].slots.released == "refused lately"
@@ -74,12 +85,12 @@ def test_an_environment_that_gets_no_slot_says_so_in_time(
 ) -> None:
     """A typed error with a Retry-After, before patience or the invocation ends."""
     take(SLOTS)
-    for remaining_ms, at_most_s in ((10_000, 0.5), (300, 0.3)):
-        database = environment(slot_wait_s=0.5, reserve_s=0)
+    for remaining_ms, slot_wait_s, at_most_s in ((10_000, 0.5, 8), (3_000, 60, 8)):
+        database = environment(slot_wait_s=slot_wait_s, reserve_s=0)
         began = time.monotonic()
         with pytest.raises(SaturatedError) as caught, database.invocation(remaining_ms):
             work(database)
-        assert time.monotonic() - began < at_most_s + 2
+        assert time.monotonic() - began < at_most_s
         assert 1 <= caught.value.retry_after_s <= 5
         assert facts[-1].failure == "saturated"
         assert facts[-1].slots.refusals > 0
@@ -94,14 +105,14 @@ def test_an_administrator_can_log_in_when_the_fleet_has_all_slots(
 
 
 def test_counting_the_server_costs_no_flight(
-    environment: Callable[..., Database], facts: Facts, server: PostgresServer
+    environment: Callable[..., Database], facts: Facts, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A borrow that brings a sample home takes as many flights as one that does not: two for a transaction."""
     with Proxy(server.port) as proxy:
         database = environment(port=proxy.port)
         flights = []
-        for pause_s in (0, 0, 1.1, 0):
-            time.sleep(pause_s)
+        for look_every_s in (60, 60, 0, 60):
+            monkeypatch.setattr("db.fleet.lookout.LOOK_EVERY_S", look_every_s)
             before = proxy.traffic()
             work(database)
             flights.append((proxy.traffic() - before).flights)
