@@ -29,7 +29,7 @@ def test_statements_and_limits_hold_behind_a_transaction_pooler(server: Postgres
                 connection.autocommit = True
                 connection.deadline = Deadline.after(20)
             _interleave(one, other)
-            one.deadline = Deadline.after(0.5)
+            one.deadline = Deadline.after(1.5)
             with pytest.raises(ServerOperationalError) as caught:
                 one.cursor().execute("select pg_sleep(%s)", (30,))
             assert sqlstate_of(caught.value) == "57014"

@@ -110,8 +110,8 @@ def test_a_procedure_that_commits_is_cancelled_at_the_deadline(connection: Conne
             "create or replace procedure pg_temp.slow() language plpgsql as "
             "$$begin insert into t select count(*) from t; commit; perform pg_sleep(30); end$$"
         )
-        connection.deadline = Deadline.after(1)
         connection._reserve_s = 20
+        connection.deadline = Deadline.after(2)
         with pytest.raises(ServerOperationalError) as caught:
             connection.cursor().execute(statement)
         assert sqlstate_of(caught.value) == "57014"
