@@ -28,6 +28,8 @@ class Scenario:
     phases: tuple[Phase, ...]
     slots: int = 40
     """Connections that the server has for the functions, all together."""
+    headroom: int = 5
+    """Connections that the functions' roles leave free: an attempt that is refused has one for some milliseconds."""
     work_s: float = 0.4
     """How long the statement takes that each invocation runs in a transaction."""
     rest_s: float = 1.0

@@ -14,9 +14,8 @@ import psycopg
 from bench.fleet.scenarios import Scenario
 from local.postgres import PostgresServer
 
-RESERVED, HEADROOM = 3, 5
-"""Slots that only superusers get, and that the functions' roles leave free: an attempt that is refused has one of those
-for some milliseconds."""
+RESERVED = 3
+"""Slots that only superusers get."""
 WATCH_EVERY_S = 0.1
 LOG_IN_EVERY_S = 0.5
 
@@ -33,7 +32,7 @@ class Seen:
 def start(directory: Path, scenario: Scenario) -> PostgresServer:
     """Start a server with the scenario's slots, which are its roles' limits, and some that they do not get."""
     slots = {
-        "max_connections": str(scenario.slots + HEADROOM + RESERVED),
+        "max_connections": str(scenario.slots + scenario.headroom + RESERVED),
         "superuser_reserved_connections": str(RESERVED),
     }
     server = PostgresServer(directory / "data", secrets.token_urlsafe(12), settings=slots)
