@@ -122,7 +122,7 @@ def test_the_name_of_what_is_there_is_not_shown_where_it_is_a_value(named: Datab
 def test_a_refused_login_shows_no_password(postgres: PostgresServer, pool_size: int) -> None:
     """The error names user and server; neither its causes nor any frame hold the password."""
     url = Hidden(f"postgres://postgres:{PASSWORD}@127.0.0.1:{postgres.port}/postgres")
-    seen = failed_connect(url, pool_size)
+    seen = failed_connect(url, pool_size, connect_timeout_s=10)
     assert "28P01" in seen
     assert PASSWORD not in seen
 

@@ -29,7 +29,7 @@ def proxy(postgres: PostgresServer) -> Iterator[Proxy]:
 @pytest.fixture
 def proxied(make_database: Callable[..., Database], postgres: PostgresServer, proxy: Proxy, pool_size: int) -> Database:
     """A Database behind the proxy, once with each kind of pool."""
-    return make_database(postgres.url(port=proxy.port), pool_size=pool_size, connect_timeout_s=1)
+    return make_database(postgres.url(port=proxy.port), pool_size=pool_size, connect_timeout_s=2)
 
 
 def run(connection: Connection, pause_s: float = 0) -> None:
