@@ -96,9 +96,11 @@ def test_tls_and_this_machine_are_taken(environ: dict[str, str]) -> None:
     require_tls({**LAMBDA, **environ})
 
 
-@pytest.mark.parametrize("host", [HOST, "127.0.0.1", "10.0.2.2", "172.17.0.1", "172.31.255.254", "192.168.65.254"])
+@pytest.mark.parametrize(
+    "host", [HOST, "localstack", "127.0.0.1", "10.0.2.2", "172.17.0.1", "172.31.255.254", "192.168.65.254"]
+)
 def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
-    """By Docker's name for it, or the address of a bridge."""
+    """By Docker's name for it or for a container on it, or the address of a bridge."""
     require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}:4566"})
 
 
@@ -117,7 +119,7 @@ def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
 )
 def test_sam_local_asks_nobody_else_in_clear(host: str) -> None:
     """A function's own variables can say that it is `sam local`: in Lambda that lets no token out."""
-    with pytest.raises(ConfigurationError, match=f"^AWS_ENDPOINT_URL must be https.*{HOST} or a private address"):
+    with pytest.raises(ConfigurationError, match=f"^AWS_ENDPOINT_URL must be https.*{HOST}, a container or a private"):
         require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}"})
 
 

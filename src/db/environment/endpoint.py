@@ -72,8 +72,8 @@ def require_tls(environ: Mapping[str, str] = ENVIRONMENT) -> None:
     variable = next((name for name in NAMED_BY if environ.get(name)), None)
     is_lambda = any(mark in environ for mark in LAMBDA_MARKS)
     if variable and is_lambda and _leaves_in_clear(environ[variable], is_sam_local=is_local(environ)):
-        lets = f"in Lambda no http leaves the machine, in `sam local` none but to {DOCKERS_HOST} or a private address"
-        raise ConfigurationError(f"{variable} must be https: {lets}")
+        lets = f"in `sam local` none but to {DOCKERS_HOST}, a container or a private address"
+        raise ConfigurationError(f"{variable} must be https: in Lambda no http leaves the machine, {lets}")
 
 
 def secrets_manager(region: str, environ: Mapping[str, str] = ENVIRONMENT) -> Endpoint | None:
@@ -98,7 +98,7 @@ def _is_developers(host: str) -> bool:
     try:
         return any(ip_address(host) in bridge for bridge in BRIDGES)
     except ValueError:
-        return host == DOCKERS_HOST
+        return host == DOCKERS_HOST or "." not in host  # as a container's name beside it: `localstack`
 
 
 def _named(url: str) -> Endpoint | None:
