@@ -37,7 +37,7 @@ class PostgresStartError(RuntimeError):
     """The server did not come up; carries the end of its log."""
 
 
-_kept: deque[socket.socket] = deque()
+_kept: deque[int] = deque()
 KEPT = 100
 """Ports that are kept: more than are given away in the seconds that a server takes to start."""
 
@@ -51,10 +51,10 @@ def free_port() -> int:
     keeper = socket.socket()
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     keeper.bind(("127.0.0.1", 0))
-    _kept.append(keeper)
-    if len(_kept) > KEPT:
-        _kept.popleft().close()
     port: int = keeper.getsockname()[1]
+    _kept.append(keeper.detach())  # as a descriptor: a socket would complain of being open at the end
+    if len(_kept) > KEPT:
+        socket.close(_kept.popleft())
     return port
 
 
