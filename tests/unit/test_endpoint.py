@@ -7,9 +7,8 @@ import pytest
 
 from db import ConfigurationError
 from db.credentials.api import ApiSource
-from db.environment.endpoint import NAMED_BY, UNUSUAL, Endpoint, require_tls, secrets_manager
+from db.environment.endpoint import DOCKERS_HOST, NAMED_BY, UNUSUAL, Endpoint, require_tls, secrets_manager
 from db.settings import LAMBDA_MARKS
-from local.containers import HOST
 
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 LAMBDA = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
@@ -97,7 +96,7 @@ def test_tls_and_this_machine_are_taken(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", [HOST, "localstack", "127.0.0.1", "10.0.2.2", "172.17.0.1", "172.31.255.254", "192.168.65.254"]
+    "host", [DOCKERS_HOST, "localstack", "127.0.0.1", "10.0.2.2", "172.17.0.1", "172.31.255.254", "192.168.65.254"]
 )
 def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
     """By Docker's name for it or for a container on it, or the address of a bridge."""
@@ -108,8 +107,8 @@ def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
     "host",
     [
         "collector.example.net",
-        f"{HOST}.example.net",
-        f"{HOST}@collector.example.net",
+        f"{DOCKERS_HOST}.example.net",
+        f"{DOCKERS_HOST}@collector.example.net",
         "10.0.0.1.example.net",
         "203.0.113.7",
         "172.32.0.1",
@@ -119,7 +118,9 @@ def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
 )
 def test_sam_local_asks_nobody_else_in_clear(host: str) -> None:
     """A function's own variables can say that it is `sam local`: in Lambda that lets no token out."""
-    with pytest.raises(ConfigurationError, match=f"^AWS_ENDPOINT_URL must be https.*{HOST}, a container or a private"):
+    with pytest.raises(
+        ConfigurationError, match=f"^AWS_ENDPOINT_URL must be https.*{DOCKERS_HOST}, a container or a private"
+    ):
         require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}"})
 
 
