@@ -15,6 +15,7 @@ import pg8000.native
 import trustme
 
 from db import Tls
+from db.environment.endpoint import DOCKERS_HOST
 from local.binaries import counts_statements
 from local.postgres import PostgresServer
 from provision.monitoring import RIGHTS
@@ -45,7 +46,7 @@ class Certificates:
         made = cls(folder / "server.pem", folder / "authority.pem")
         authority = trustme.CA()
         made.server.touch(mode=0o600)
-        names = ("127.0.0.1", "host.docker.internal")
+        names = ("127.0.0.1", DOCKERS_HOST)
         authority.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(made.server))
         authority.cert_pem.write_to_path(str(made.authority))
         return made

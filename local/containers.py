@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from db.environment.endpoint import DOCKERS_HOST
 from local.relay import Relay
 from local.stack import Stack
-
-HOST = "host.docker.internal"
-"""Docker's name for this machine; the server's certificate has it too (local.application)."""
 
 
 def variables_for(stack: Stack) -> dict[str, str]:
     """Return the functions' variables as they are inside a container; `sam local` takes those that the template has."""
-    inside = {name: value.replace("//127.0.0.1:", f"//{HOST}:") for name, value in stack.variables.items()}
-    return {**inside, "DB_HOST": HOST}
+    inside = {name: value.replace("//127.0.0.1:", f"//{DOCKERS_HOST}:") for name, value in stack.variables.items()}
+    return {**inside, "DB_HOST": DOCKERS_HOST}
 
 
 @contextmanager

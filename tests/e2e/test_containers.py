@@ -10,8 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from db.environment.endpoint import DOCKERS_HOST
 from local.application import APPLICATIONS_SECRET
-from local.containers import HOST, open_to_containers
+from local.containers import open_to_containers
 from local.relay import Relay
 from local.secrets_manager import NOBODYS_KEYS, REGION
 from local.serving import PortTakenError
@@ -37,8 +38,8 @@ def variables(stack: Stack, tmp_path: Path) -> dict[str, str]:
 
 def test_a_container_is_sent_to_this_machine_by_dockers_name(variables: dict[str, str]) -> None:
     """Its own 127.0.0.1 is somewhere else."""
-    assert variables["DB_HOST"] == HOST
-    assert variables["AWS_ENDPOINT_URL_SECRETS_MANAGER"].startswith(f"http://{HOST}:")
+    assert variables["DB_HOST"] == DOCKERS_HOST
+    assert variables["AWS_ENDPOINT_URL_SECRETS_MANAGER"].startswith(f"http://{DOCKERS_HOST}:")
     assert not [value for value in variables.values() if "127.0.0.1" in value or value.startswith("/")]
 
 
@@ -64,7 +65,7 @@ def test_the_server_proves_itself_to_a_container(stack: Stack, variables: dict[s
     ):
         plain.sendall(SSL_REQUEST)
         assert plain.recv(1) == b"S"
-        with context.wrap_socket(plain, server_hostname=HOST) as secured:
+        with context.wrap_socket(plain, server_hostname=DOCKERS_HOST) as secured:
             assert secured.version() == "TLSv1.3"
 
 

@@ -23,6 +23,8 @@ ORDINARY = "ordinary"
 """A role without privileges, made where a test asks for it; its password is the server's."""
 SMALL = {"max_connections": "8", "superuser_reserved_connections": "2", "autovacuum": "off"}
 """Settings of a server that is quickly full, and whose slots and transaction ids are its clients' alone."""
+OTHERS = "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+"""The clients' backends but that of who asks; conditions may follow."""
 TURNS_AWAY = 1
 """pg_isready's exit code for a server that is there and lets nobody in (57P03)."""
 
@@ -64,8 +66,7 @@ def wait_until(holds: Callable[[], object], within_s: float = 10) -> float:
 
 def backends(server: PostgresServer, where: str = "true") -> list[int]:
     """Return the process ids of the clients' backends that `where`, on pg_stat_activity, holds for."""
-    clients = "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
-    return [pid for (pid,) in run(server, f"{clients} and {where} order by pid")]
+    return [pid for (pid,) in run(server, f"{OTHERS} and {where} order by pid")]
 
 
 def terminate(server: PostgresServer, where: str = "true") -> int:

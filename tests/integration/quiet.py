@@ -8,9 +8,7 @@ from typing import Any
 import psycopg
 
 from local.postgres import PostgresServer
-from tests.faults.server import admin, rows, wait_until
-
-OTHERS = "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+from tests.faults.server import OTHERS, admin, rows, wait_until
 
 
 def wait_until_quiet(server: PostgresServer, where: str = "true") -> None:
