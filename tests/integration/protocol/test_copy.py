@@ -61,8 +61,8 @@ def test_a_copy_that_the_server_refuses_leaves_a_clean_connection(connection: Co
 def test_a_copy_refused_by_a_trigger_before_the_data_leaves_a_clean_connection(connection: Connection) -> None:
     """The server asks for the data first, and fails before it reads any."""
     connection.cursor().execute(
-        "create function pg_temp.no() returns trigger language plpgsql as $$begin raise 'no'; end$$;"
-        "create trigger no before insert on t for each statement execute function pg_temp.no()"
+        "create or replace function refuse() returns trigger language plpgsql as $$begin raise 'no'; end$$;"
+        "create trigger refuse before insert on t for each statement execute function refuse()"
     )
     connection.commit()
     with pytest.raises(ServerError):
