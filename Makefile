@@ -9,6 +9,9 @@ CHECKOV_VENV := .venv-checkov
 SECURITY_VENV := .venv-security
 SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
+# What is asked again with other Pythons and out of the artefact is whether the place makes a difference, which it makes
+# each time: there a failed test is run once more, and both are told of. `make test` forgives no wrong answer.
+ELSEWHERE := --reruns 1 --rerun-show-tracebacks
 
 .DEFAULT_GOAL := help
 .PHONY: help run test pooler compliance torture versions check build artefact stacks fuzz budget doctor bench-flights bench-speed bench-coldstart bench-dashboard bench-fleet format tables authorities lock clean
@@ -61,7 +64,7 @@ versions: .venv-3.12/.tested .venv-3.13/.tested ## Run the fast tests under the 
 .venv-%/.tested: $(VENV)/.installed FORCE
 	@if [ -z "$$(.ci/python $*)" ]; then echo "no Python $* here: not tested with it"; [ -z "$$CI" ]; exit; fi; \
 	$(MAKE) --no-print-directory $(@D)/.installed && echo "with $$($(@D)/bin/python --version)" && \
-	$(@D)/bin/python -m pytest --quiet tests/unit tests/contract tests/integration tests/functions
+	$(@D)/bin/python -m pytest --quiet $(ELSEWHERE) tests/unit tests/contract tests/integration tests/functions
 
 .venv-%/.installed: requirements/dev.txt $(VENV)/.installed
 	@[ -n "$$(.ci/python $*)" ] || { echo "Python $* is needed, on the PATH or among pyenv's"; exit 1; }

@@ -27,6 +27,8 @@ NOT_OUT_OF_IT = {
     "unit/test_elf.py": "as above",
 }
 """Of the tests in these folders, each with its reason; all others run out of the artefact."""
+ELSEWHERE = ("--reruns=1", "--rerun-show-tracebacks")
+"""As in the Makefile."""
 AT_ONCE = 2
 """Folders: their tests have margins for a machine that is busy, not for one that is crowded."""
 RunningTests = dict[str, Future[subprocess.CompletedProcess[str]]]
@@ -53,7 +55,7 @@ def out_of_it(artefact: Path, runtime_python: str) -> Iterator[RunningTests]:
 
 def _run(artefact: Path, runtime_python: str, folder: str) -> subprocess.CompletedProcess[str]:
     left_out = [f"--ignore={ROOT / 'tests' / name}" for name in NOT_OUT_OF_IT]
-    plugin = ["-p", "tests.artefact.provenance", "--artefact", str(artefact), "-p", "no:cacheprovider"]
+    plugin = ["-p", "tests.artefact.provenance", "--artefact", str(artefact), "-p", "no:cacheprovider", *ELSEWHERE]
     path = ["-o", f"pythonpath={artefact} {ROOT}"]
     return subprocess.run(
         [runtime_python, "-P", "-m", "pytest", "-q", *plugin, *path, *left_out, str(ROOT / "tests" / folder)],
@@ -68,11 +70,13 @@ def _run(artefact: Path, runtime_python: str, folder: str) -> subprocess.Complet
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_the_tests_pass_out_of_it(out_of_it: RunningTests, folder: str) -> None:
+def test_the_tests_pass_out_of_it(out_of_it: RunningTests, folder: str, capfd: pytest.CaptureFixture[str]) -> None:
     """On the runtime's Python, every package that the artefact carries coming from the artefact."""
     done = out_of_it[folder].result()
     assert done.returncode == 0, done.stdout[-6000:]
     assert " passed" in done.stdout
+    with capfd.disabled():  # what was run again is told of, too
+        sys.stdout.write(f"\n{folder}:{done.stdout.partition('[100%]')[2]}")
 
 
 def test_what_is_left_out_is_there_to_be_left_out() -> None:
