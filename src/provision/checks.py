@@ -1,6 +1,6 @@
 """What the doctor thinks of what was seen. Pure: facts in, a line out."""
 
-from socket import gaierror
+from socket import EAI_AGAIN, gaierror
 from ssl import SSLCertVerificationError, SSLError
 
 from db import (
@@ -54,6 +54,8 @@ def _of_way(error: SlotwiseError, says: str) -> Finding:
         return failure("certificate", says, "set DB_TLS_CA to who signed it, and DB_HOST to a name that it bears")
     if any(isinstance(cause, SSLError) for cause in chain):
         return failure("certificate", says, "the server must speak TLS 1.2 or later")
+    if any(isinstance(cause, gaierror) and cause.errno == EAI_AGAIN for cause in chain):
+        return failure("reach", says, "no resolver answers: ask again, and let the network have one (VPC: DNS support)")
     if any(isinstance(cause, gaierror) for cause in chain):
         return failure("reach", says, "the host's name means nothing here: correct DB_HOST or the secret's host")
     if any(isinstance(cause, ConnectionRefusedError) for cause in chain):

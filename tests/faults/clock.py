@@ -29,6 +29,8 @@ class Resolver:
         self.names = names
         """Host to address and port; the port replaces the one that was asked for, so that servers share a machine."""
         self.asked: list[str] = []
+        self.unanswered = 0
+        """How many of the next questions have no answer, which says nothing of the name."""
         self._moves: dict[str, tuple[int, tuple[str, int]]] = {}
 
     def move(self, host: str, to: tuple[str, int], *, after: int) -> None:
@@ -48,6 +50,9 @@ class Resolver:
             if host not in self.names:
                 return system(host, port, *rest, **options)
             self.asked.append(host)
+            if self.unanswered:
+                self.unanswered -= 1
+                raise socket.gaierror(socket.EAI_AGAIN, "no answer")
             return system(*self._address(host), *rest, **options)
 
         with patch.object(socket, "getaddrinfo", look_up):

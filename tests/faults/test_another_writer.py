@@ -107,6 +107,19 @@ def test_a_name_that_still_means_the_standby_is_resolved_again(
     run(fault_server, "truncate moved")
 
 
+def test_a_resolver_without_an_answer_is_asked_again(
+    make_database: Callable[..., Database], fault_server: PostgresServer, pool_size: int
+) -> None:
+    """Row 10: in a spike a network interface's questions are dropped; the name means what it meant."""
+    resolver = Resolver(localhost=("127.0.0.1", fault_server.port))
+    with resolver.installed():
+        resolver.unanswered = 5
+        database = make_database(fault_server.url(), pool_size=pool_size, host="localhost")
+        assert ask(database) == 1
+        assert resolver.unanswered == 0
+        database.close()
+
+
 def test_a_standby_is_refused_before_any_work(
     make_database: Callable[..., Database], fault_server: PostgresServer, tmp_path: Path, noticed: Noticed
 ) -> None:

@@ -97,6 +97,25 @@ def test_what_keeps_us_out_is_named(provisioned: Site, changes: dict[str, Any], 
 
 
 @pytest.mark.usefixtures("without_patience")
+@pytest.mark.parametrize(
+    ("code", "advice"), [(socket.EAI_AGAIN, "no resolver answers"), (socket.EAI_NONAME, "correct DB_HOST")]
+)
+def test_a_resolver_without_an_answer_is_told_from_a_name_that_nobody_knows(
+    provisioned: Site, monkeypatch: pytest.MonkeyPatch, code: int, advice: str
+) -> None:
+    """What the system says of both is alike; what is to be done is not."""
+    system = socket.getaddrinfo
+
+    def look_up(host: str, *rest: Any, **options: Any) -> Any:  # noqa: ANN401 - as the system's
+        if host == "db.example":
+            raise socket.gaierror(code, "in the system's words")
+        return system(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert advice in look(provisioned, host="db.example", tls=Tls.VERIFY_FULL)["reach"].advice
+
+
+@pytest.mark.usefixtures("without_patience")
 @pytest.mark.parametrize("changes", [{}, {"port": 1}], ids=["up", "away"])
 def test_secrets_manager_is_asked_once_when_the_secret_rotates(
     provisioned: Site, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]

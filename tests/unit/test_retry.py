@@ -1,6 +1,6 @@
 """Run again or give up, as a table, and the loop around it."""
 
-from socket import gaierror
+from socket import EAI_AGAIN, EAI_NONAME, gaierror
 from ssl import SSLCertVerificationError, SSLEOFError, SSLError, SSLZeroReturnError
 
 import pytest
@@ -116,7 +116,9 @@ def unreachable(cause: Exception) -> UnreachableError:
         (unreachable(SSLCertVerificationError()), 9.0, 5.0, None),
         (unreachable(SSLEOFError()), 9.0, 5.0, 0.02),
         (unreachable(SSLZeroReturnError()), 9.0, 5.0, 0.02),
-        (unreachable(gaierror()), 9.0, 5.0, None),
+        (unreachable(gaierror(EAI_NONAME, "not known")), 9.0, 5.0, None),
+        (unreachable(gaierror(EAI_AGAIN, "no answer")), 9.0, 5.0, 0.02),
+        (unreachable(gaierror(EAI_AGAIN, "no answer")), 9.0, 0.0, None),
         (SaturatedError(), 9.0, 5.0, None),
         (LoginRefusedError(), 9.0, 5.0, None),
     ],

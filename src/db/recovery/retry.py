@@ -8,7 +8,7 @@ Knows nothing of connections: what it calls raises the errors of db.errors.
 import time
 from collections.abc import Callable
 from random import SystemRandom
-from socket import gaierror
+from socket import EAI_AGAIN, gaierror
 from ssl import SSLEOFError, SSLError, SSLZeroReturnError
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ STARTING_UP = "57P03"
 FINAL = (gaierror, SSLError)
 """The name, or the server's identity, is wrong: it will be the next time."""
 PASSING = (SSLEOFError, SSLZeroReturnError)
-"""Those of them that say nothing of it: the server went away in the handshake."""
+"""Those of them that say nothing of it: the server went away in the handshake. EAI_AGAIN is another one."""
 FIRST_WAIT_S = 0.02
 """Upper end of the first wait, in seconds; it doubles with each attempt."""
 LONGEST_WAIT_S = 1.0
@@ -56,9 +56,14 @@ def wait_for_server_s(
         return None
     if sqlstate_of(error.__cause__ or error) == STARTING_UP:
         return _jittered(attempt, left_s, draw)
-    if any(isinstance(cause, FINAL) and not isinstance(cause, PASSING) for cause in causes(error)):
+    if any(map(_is_final, causes(error))):
         return None
     return _jittered(attempt, min(left_s, left_to_connect_s), draw)
+
+
+def _is_final(cause: BaseException) -> bool:
+    has_no_answer = isinstance(cause, gaierror) and cause.errno == EAI_AGAIN
+    return isinstance(cause, FINAL) and not isinstance(cause, PASSING) and not has_no_answer
 
 
 def _jittered(attempt: int, left_s: float, draw: Callable[[], float]) -> float | None:
