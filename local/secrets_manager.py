@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,9 @@ class SecretsManager(Server):
             **NOBODYS_KEYS,
         }
 
+    @cached_property
     def client(self) -> "SecretsManagerClient":
-        """Return a client for whoever administers the secrets."""
+        """A client for whoever administers the secrets."""
         import boto3  # noqa: PLC0415 - slow; moto has loaded it by now
 
         keys: dict[str, Any] = {name.lower(): value for name, value in NOBODYS_KEYS.items()}
@@ -92,12 +94,11 @@ class SecretsManager(Server):
 
     def put(self, name: str, text: str) -> str:
         """Create the secret, or give it a new current version; return its ARN."""
-        client = self.client()
         try:
-            return client.create_secret(Name=name, SecretString=text)["ARN"]
-        except client.exceptions.ResourceExistsException:
-            return client.put_secret_value(SecretId=name, SecretString=text)["ARN"]
+            return self.client.create_secret(Name=name, SecretString=text)["ARN"]
+        except self.client.exceptions.ResourceExistsException:
+            return self.client.put_secret_value(SecretId=name, SecretString=text)["ARN"]
 
     def delete(self, name: str) -> None:
         """Delete the secret at once."""
-        self.client().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+        self.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)

@@ -15,7 +15,7 @@ from db.settings import Mode
 from local.pgbouncer import PgBouncer, PgBouncerNotFoundError
 from local.postgres import PostgresServer
 
-pytest_plugins = ["tests.searching", "tests.clusters", "tests.nothing_skipped", "tests.noticing"]
+pytest_plugins = ["tests.searching", "tests.clusters", "tests.emulators", "tests.nothing_skipped", "tests.noticing"]
 
 
 settings.register_profile(

@@ -13,10 +13,10 @@ from tests.conftest import STALL_S
 from tests.faults.environment import Environment
 from tests.faults.proxy import Proxy
 from tests.faults.server import SMALL, run
-from tests.rotation.conftest import application, manager
+from tests.rotation.conftest import application
 
-__all__ = ["application", "manager"]
-"""Fixtures that are found here: a secret, and those who log in with it."""
+__all__ = ["application"]
+"""A fixture that is found here: a secret, and those who log in with it."""
 
 
 @pytest.fixture(scope="module")

@@ -48,13 +48,6 @@ def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.recovery.reach.wait_for_server_s", lambda *_, **__: None)
 
 
-@pytest.fixture(scope="session")
-def manager() -> Iterator[SecretsManager]:
-    """One emulator for all; each test has secrets of its own."""
-    with SecretsManager() as started:
-        yield started
-
-
 def started(folder: Path, binaries: Path) -> Iterator[PostgresServer]:
     """Run a server with 27 usable slots and a master who is no superuser and may do what RDS's may."""
     settings = SETTINGS | (RESERVED if knows(binaries, "reserved_connections") else {})

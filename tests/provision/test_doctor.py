@@ -176,7 +176,7 @@ def test_a_rotation_is_dated(provisioned: Site, monkeypatch: pytest.MonkeyPatch)
     """Off, on, or overdue, as Secrets Manager says."""
     monkeypatch.setattr("provision.rotation.TIMEOUT_S", 30)
     assert look(provisioned)["rotation"].says == "the secret does not rotate"
-    client = provisioned.manager.client()
+    client = provisioned.manager.client
     client.rotate_secret(
         SecretId=f"{provisioned.name}/app",
         RotationRules={"AutomaticallyAfterDays": 30},

@@ -21,7 +21,7 @@ def begin_rotation(site: Site) -> str:
         admin.execute("set log_statement = none")
         admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(site.role), site.password))
     pending = {"username": site.role, "password": site.password, "host": "127.0.0.1", "port": site.server.port}
-    site.manager.client().put_secret_value(
+    site.manager.client.put_secret_value(
         SecretId=f"{site.name}/app",
         SecretString=json.dumps({**pending, "dbname": site.name}),
         VersionStages=["AWSPENDING"],

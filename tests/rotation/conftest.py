@@ -29,13 +29,6 @@ ROOT = Path(__file__).parents[2]
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def manager() -> Iterator[SecretsManager]:
-    """One emulator for all; each test has a secret of its own."""
-    with SecretsManager() as started:
-        yield started
-
-
 @dataclass
 class Application:
     """A user of the database whose login is in a secret, and the environments that use it."""
@@ -53,7 +46,7 @@ class Application:
     """What its environments log in by."""
 
     def __post_init__(self) -> None:
-        self.client = self.manager.client()
+        self.client = self.manager.client
         self.user = self.secret_id.removesuffix("/db")
         password = secrets.token_urlsafe()
         set_password(self.admin, self.user, password)
