@@ -12,9 +12,10 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 PARTS = (
-    ("tests/faults", "tests/unit", "tests/contract"),
-    ("tests/integration", "tests/functions"),
-    ("tests/provision", "tests/rotation", "tests/e2e"),
+    ("tests/faults",),
+    ("tests/integration", "tests/provision"),
+    ("tests/rotation", "tests/functions"),
+    ("tests/unit", "tests/contract", "tests/e2e"),
 )
 """Each about as long as the others."""
 
