@@ -67,7 +67,7 @@ def _is_final(cause: BaseException) -> bool:
 
 
 def _jittered(attempt: int, left_s: float, draw: Callable[[], float]) -> float | None:
-    wait_s = draw() * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
+    wait_s = draw() * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempt - 1, 10))
     return wait_s if wait_s < left_s else None
 
 
