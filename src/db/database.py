@@ -135,6 +135,7 @@ class Database:
 
         def once() -> Result:
             nonlocal lent
+            lent = None  # where none is to be had, the one before it says nothing of this run
             with self.transaction() as connection:
                 lent = _driver_connection(connection)
                 return work(connection)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from db import Database, ReadOnlyError
 from db.settings import TargetSession
+from db.statements.watched import WatchedConnection
 from local.postgres import PostgresServer
 from tests.faults.asking import ask
 from tests.faults.clock import Resolver
@@ -158,3 +159,28 @@ def test_a_read_only_transaction_of_the_works_own_is_not_waited_for(proxied: Dat
     with pytest.raises(ReadOnlyError):
         proxied.run_transaction(work)
     assert len(runs) == 1
+
+
+def test_a_writer_is_waited_for_although_an_earlier_run_had_wanted_to_read_only(
+    make_database: Callable[..., Database], fault_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 9: what a lost connection was asked for says nothing of a run that has not been lent one."""
+    database = make_database(fault_server.url())
+    connects, runs = iter([None, *[ReadOnlyError("the server is a standby")] * 3]), []
+    opened = database._open
+
+    def connect(**options: bool) -> WatchedConnection:
+        if refusal := next(connects, None):
+            raise refusal
+        return opened(**options)
+
+    def work(connection: Connection) -> int | None:
+        runs.append(connection)
+        connection.execute(text("set transaction read only"))
+        if len(runs) == 1:
+            connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+        return connection.scalar(text("select 1"))
+
+    monkeypatch.setattr(database, "_open", connect)
+    assert database.run_transaction(work) == 1
+    assert (len(runs), next(connects, None)) == (2, None)
