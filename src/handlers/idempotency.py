@@ -41,16 +41,15 @@ def run_once(
     database: Database,
     key: str | None,
     request: BaseModel,
-    result_type: type[Result],
+    result: TypeAdapter[Result],
     work: Callable[[Connection], Result],
 ) -> Result:
     """Return what `work` returns, committed; what it returned the first time where `key` came with this request before.
 
-    Raise records.KeyReusedError where it came with another.
+    `result` is how that is kept. Raise records.KeyReusedError where `key` came with another request.
     """
     if key is None:
         return database.run_transaction(work)
-    result = TypeAdapter(result_type)
 
     def once(connection: Connection) -> Result:
         first = records.claim(connection, key, _fingerprint(request))

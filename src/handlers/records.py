@@ -11,6 +11,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from pydantic import TypeAdapter
 
 import records
 from handlers import cursor as cursors
@@ -28,6 +29,9 @@ BIGINT_MAX = 2**63 - 1
 VERSION_MAX = 2**31 - 1
 OF_DELETING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
 OF_REPLACING = (*OF_DELETING, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_REQUIRED)
+RECORD = TypeAdapter(Record)
+KEYS = TypeAdapter(list[Key])
+"""What is kept with an Idempotency-Key; built by INIT, as an invocation has a share of the processor."""
 
 RecordId = Annotated[int, InDigits, Path(ge=1, le=BIGINT_MAX)]
 ETAG = r'^"([1-9][0-9]{0,9})"$'
@@ -47,7 +51,7 @@ router = Router()  # type: ignore[no-untyped-call]  # Powertools has not annotat
 def create(new: NewRecord, key: IdempotencyKey = None) -> Response[Record]:
     """Create a record."""
     draft = new.draft()
-    record = run_once(database, _own(key), new, Record, lambda connection: records.create(connection, draft))
+    record = run_once(database, _own(key), new, RECORD, lambda connection: records.create(connection, draft))
     return _answer(record, HTTPStatus.CREATED, Location=f"records/{record.id}")
 
 
@@ -55,7 +59,7 @@ def create(new: NewRecord, key: IdempotencyKey = None) -> Response[Record]:
 def create_many(new: NewRecords, key: IdempotencyKey = None) -> Response[CreatedRecords]:
     """Create up to 500 records in one transaction: all of them or none."""
     drafts = [item.draft() for item in new.items]
-    created = run_once(database, _own(key), new, list[Key], lambda connection: records.create_many(connection, drafts))
+    created = run_once(database, _own(key), new, KEYS, lambda connection: records.create_many(connection, drafts))
     return Response(HTTPStatus.CREATED, JSON, CreatedRecords(items=created))
 
 

@@ -174,7 +174,7 @@ def test_a_writer_is_waited_for_although_an_earlier_run_had_wanted_to_read_only(
             raise refusal
         return opened(**options)
 
-    def work(connection: Connection) -> int | None:
+    def work(connection: Connection) -> object:
         runs.append(connection)
         connection.execute(text("set transaction read only"))
         if len(runs) == 1:
