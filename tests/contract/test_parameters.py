@@ -1,7 +1,10 @@
 """What parameters come to in the variables of functions and elsewhere, in stacks of different kinds."""
 
+import re
+
 import pytest
 
+from db import ConfigurationError, DatabaseSettings
 from tests.contract.resolution import Resolution
 from tests.contract.stack import functions, resources, template
 from tests.stacks.combinations import ADMINISTRATOR, GIVEN_DATABASE, IAM_TO_GIVEN, MONITOR
@@ -27,6 +30,21 @@ def test_a_port_goes_with_its_host(given: dict[str, str], port: str, servers: st
     assert resolution.of(SHARED["DB_PORT"]) == resolution.of(planned) == port
     for name in ("MonitorFunction", "ProvisionFunction"):
         assert resolution.of(functions()[name]["Environment"]["Variables"]["DB_PORT"]) == servers
+
+
+@pytest.mark.parametrize("text", ["", "0", "1", "080", "5432", "65535", "65536", "70000", "99999", "100000", "100001"])
+@pytest.mark.parametrize(("parameter", "variable"), [("DatabasePort", "DB_PORT"), ("FleetSlots", "DB_FLEET_SLOTS")])
+def test_a_number_that_the_functions_would_refuse_is_refused_before_anything_is_made(
+    parameter: str, variable: str, text: str
+) -> None:
+    """A deployment that fails at its end has made a database by then."""
+    try:
+        DatabaseSettings.from_env({"DB_SECRET_ID": "s", variable: text})
+    except ConfigurationError:
+        is_taken = False
+    else:
+        is_taken = not text.startswith("0")
+    assert bool(re.fullmatch(template()["Parameters"][parameter]["AllowedPattern"], text)) is is_taken
 
 
 @pytest.mark.parametrize(
