@@ -46,7 +46,7 @@ $(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed $(SECURITY_VENV)/.installed: .
 run: $(VENV)/.installed ## Run everything on this machine and serve on 127.0.0.1:3000 (ONCE=1: only the samples)
 	@$(BIN)/python -m local $(if $(ONCE),--once) $(if $(BRIDGE),--bridge $(BRIDGE))
 
-test: $(VENV)/.installed ## Run all tests
+test: $(VENV)/.installed ## Run the tests, unit to end-to-end (apart: pooler, compliance, stacks, fuzz, versions, artefact)
 	@$(BIN)/python -m tests $(MARKERS)
 
 compliance: $(VENV)/.installed ## Run SQLAlchemy's compliance suite over our dialect and the stock one, and compare

@@ -1,4 +1,4 @@
-"""`make test`: all tests, in a few parts at once, since most of them wait most of the time.
+"""`make test`: the tests, in a few parts at once, since most of them wait most of the time.
 
 The first part is seen while it runs, the others when all are done. With arguments pytest is run once, with those.
 """

@@ -1,17 +1,49 @@
-"""The OpenAPI document: of a route's answers the model where it serves, problem details where it refuses."""
+"""The OpenAPI document: of a route's answers the model where it serves, problem details where it refuses.
+
+The models of what is answered whatever the table: health, and problem details.
+"""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from pydantic import BaseModel
 
-from handlers.models import Health, ProblemDetails
 from handlers.problems import CONTENT_TYPE
+from handlers.refusals import Flaw
 
 OF_ANY_ROUTE = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
 OF_A_BODY = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
+
+class Pool(BaseModel):
+    """What an environment's pool holds at a moment."""
+
+    kind: Literal["QueuePool", "NullPool"]
+    size: int
+    """How many connections it may keep."""
+    idle: int
+    borrowed: int
+
+
+class Health(BaseModel):
+    """That the database answers."""
+
+    status: Literal["ok"]
+    answered_ms: float
+    pool: Pool
+
+
+class ProblemDetails(BaseModel):
+    """Why a request was not served (RFC 9457)."""
+
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[Flaw] = []
+    request_id: str
 
 
 def answers(status: HTTPStatus, model: Any, *refusals: HTTPStatus) -> dict[int, OpenAPIResponse]:  # noqa: ANN401 - any type that pydantic knows

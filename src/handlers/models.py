@@ -1,14 +1,13 @@
-"""What clients send and get, as pydantic models: the source of the validation and of the OpenAPI document."""
+"""What clients of the records API send and get, as pydantic models: the source of validation and OpenAPI document."""
 
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from handlers.admission import MAX_DEPTH
-from handlers.refusals import Flaw
 from records import NAME_MAX_LENGTH, Draft, Key, Record
 
 MAX_PAYLOAD_BYTES = 16 * 1024
@@ -78,31 +77,3 @@ class RecordList(BaseModel):
     items: list[Record]
     next_cursor: str | None = None
     """Give it as `cursor` to get the next page; null on the last."""
-
-
-class Pool(BaseModel):
-    """What an environment's pool holds at a moment."""
-
-    kind: Literal["QueuePool", "NullPool"]
-    size: int
-    """How many connections it may keep."""
-    idle: int
-    borrowed: int
-
-
-class Health(BaseModel):
-    """That the database answers."""
-
-    status: Literal["ok"]
-    answered_ms: float
-    pool: Pool
-
-
-class ProblemDetails(BaseModel):
-    """Why a request was not served (RFC 9457)."""
-
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[Flaw] = []
-    request_id: str
