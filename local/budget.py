@@ -1,8 +1,8 @@
 """`python -m local.budget`: the budget of a template and its parameters, with the sum shown; no AWS, no database.
 
-    make budget SLOTS=97                                   # what samconfig.toml deploys by default
-    python -m local.budget --slots 97 --config-env prod
-    python -m local.budget --slots 97 --parameter PoolSize=2 RecordsConcurrency=40
+    make budget SLOTS=97 # what samconfig.toml deploys by default
+    PYTHONPATH=src python -m local.budget --slots 97 --config-env prod
+    PYTHONPATH=src python -m local.budget --slots 97 --parameter PoolSize=2 RecordsConcurrency=40
 
 Exits with 1 where the fleet does not fit, with 2 where it cannot be reckoned: a name that nothing has is no default. A
 deployment asks the same of the server itself. Neither limits a fleet behind a pooler or proxy (ConnectionMode).

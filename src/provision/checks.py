@@ -137,7 +137,7 @@ def of_slots(server: ServerFacts, role: RoleFacts) -> Finding:
 def of_budget(budget: Budget | None) -> Finding:
     """Say whether the fleet fits."""
     if budget is None:
-        return warning("budget", "not reckoned: no plan was given", "give the plan; python -m local.budget does it too")
+        return warning("budget", "not reckoned: no plan was given", "give the plan; `make budget` reckons it too")
     if budget.fits:
         return ok("budget", str(budget))
     return failure("budget", str(budget), "lower reserved concurrency or pool size, or raise the limit")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from db.credentials.sdk import SERVICE, new_session
 from db.masking import without_frames
 from provision.findings import Finding, ok, warning
 
@@ -21,13 +22,12 @@ class Rotation:
 
 def rotation_of(secret_id: str) -> Rotation:
     """Ask Secrets Manager; needs secretsmanager:DescribeSecret."""
-    import boto3  # noqa: PLC0415 - slow to import, and the runtime's
-    from botocore.config import Config  # noqa: PLC0415 - as above
+    from botocore.config import Config  # noqa: PLC0415 - slow to import, and the runtime's
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
     config = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1})
     try:
-        said = boto3.client("secretsmanager", config=config).describe_secret(SecretId=secret_id)
+        said = new_session().create_client(SERVICE, config=config).describe_secret(SecretId=secret_id)
     except (BotoCoreError, ClientError) as error:
         return Rotation(refused=type(without_frames(error)).__name__)
     date = said.get("NextRotationDate")

@@ -1,6 +1,7 @@
 """The doctor, on a real server with each condition made real."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,8 @@ from psycopg import sql
 from db import Tls
 from local.postgres import PostgresServer
 from provision.findings import Finding, Level
+from provision.rotation import rotation_of
+from tests.canary import VALUE, holds_a_word
 from tests.faults.proxy import Proxy
 from tests.integration.workers import parallel_workers
 from tests.provision.conftest import HEAD, STEPS, Site
@@ -185,6 +188,17 @@ def test_a_rotation_is_dated(provisioned: Site, monkeypatch: pytest.MonkeyPatch)
     assert look(provisioned)["rotation"].level is Level.OK
     later = look(provisioned, now=lambda: time.time() + 40 * 86400)
     assert later["rotation"].level is Level.WARNING
+
+
+def test_the_log_has_not_our_token(
+    provisioned: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where it is the root logger's level, DEBUG is the SDK's, too: it would write the headers that it signs."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", f"{VALUE}-token")
+    monkeypatch.setattr(logging.getLogger("botocore"), "level", logging.NOTSET)
+    caplog.set_level(logging.DEBUG)
+    rotation_of(f"{provisioned.name}/app")
+    assert not holds_a_word(caplog.text.encode())
 
 
 def test_the_function_examines_too(provisioned: Site, function: Callable[..., Any]) -> None:
