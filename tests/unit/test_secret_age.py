@@ -2,7 +2,8 @@
 
 import pytest
 
-from db import SecretCredentials
+from db import SecretCredentials, SecretError
+from db.credentials.secret import SPARED_S
 from db.credentials.sources import Answer
 from db.credentials.stages import RETRY_S
 from db.deadline import UNBOUNDED
@@ -45,6 +46,25 @@ def test_a_connection_expires_with_its_version_or_its_age() -> None:
     assert who.has_expired("v0")
     time.now += 3600
     assert who.has_expired("v1")
+
+
+def test_an_outage_ends_connections_by_age_now_and_then_only() -> None:
+    """One of a moment must not keep the old version for good; in a long one a connection is risked each five minutes."""
+    time, source = Time(), Played(CURRENT=version("v1"))
+    who = credentials(source, time)
+    versions(who, "v1")
+    for _ in range(2):
+        time.now += 3600
+        source.stages["CURRENT"] = SecretError("away")
+        assert versions(who, "v1") == ["v1"]
+        time.now += SPARED_S - 1
+        assert not who.has_expired("v1")
+        time.now += 1
+        assert who.has_expired("v1")
+    source.stages["CURRENT"] = version("v2")
+    assert versions(who, "v2") == ["v2"]
+    assert who.has_expired("v1")
+    assert not who.has_expired("v2")
 
 
 def test_frozen_time_makes_a_secret_old(monkeypatch: pytest.MonkeyPatch) -> None:

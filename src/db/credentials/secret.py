@@ -25,6 +25,8 @@ from db.patience import timeout_s
 
 REFRESH_TIMEOUT_S = 2.0
 """How long a fetch may take while an older version can still serve."""
+SPARED_S = 300.0
+"""For how long age ends no connection after Secrets Manager gave no answer: another one might not be had."""
 
 
 class SecretCredentials(Credentials):
@@ -71,6 +73,7 @@ class SecretCredentials(Credentials):
         self._renew(0.0)
         self._failing = ""
         """Why Secrets Manager gave no answer when it was last asked."""
+        self._failed_at = -math.inf
         self._calls = Calls(self._clock)
 
     def logins(self, deadline: Deadline) -> Iterator[Login]:
@@ -110,9 +113,9 @@ class SecretCredentials(Credentials):
     def has_expired(self, version: str | None) -> bool:
         """Say whether another version is in use by now, or this one is so old that the secret must be looked at.
 
-        The next connect looks. Once it could not fetch the secret, age ends nothing: what works goes on.
+        The next connect looks. Where it could not fetch the secret, what works goes on for a while.
         """
-        return version != self._versions.trusted or (self._has_aged() and not self._failing)
+        return version != self._versions.trusted or (self._has_aged() and not self._is_spared())
 
     def _next_step(self, attempt: Attempt) -> Login | Ask | None:
         with self._state:
@@ -124,6 +127,9 @@ class SecretCredentials(Credentials):
 
     def _has_aged(self) -> bool:
         return self._clock() - self._fetched_at >= self._lifetime_s
+
+    def _is_spared(self) -> bool:
+        return self._clock() - self._failed_at < SPARED_S
 
     def _asked(self, step: Ask, attempt: Attempt, deadline: Deadline) -> SecretError | None:
         """Ask, unless another thread has meanwhile; return, not raise, what went wrong: an older version may serve."""
@@ -176,7 +182,7 @@ class SecretCredentials(Credentials):
             self._renew(RETRY_S)
             if isinstance(error, AskedTooOftenError):
                 return self._asked_too_often()
-            self._failing = str(error)
+            self._failing, self._failed_at = str(error), self._clock()
         return error
 
     def _keep(self, question: Question, answer: Answer | None, login: Login | None) -> None:
@@ -186,7 +192,7 @@ class SecretCredentials(Credentials):
             return
         self._versions.take_in(question, answer, login)
         if question.stage is Stage.CURRENT:
-            self._failing = ""
+            self._failing, self._failed_at = "", -math.inf
             self._renew(self._lifetime_of(answer))
 
     def _lifetime_of(self, answer: Answer) -> float:
