@@ -38,7 +38,7 @@ class SaturatedError(UnavailableError):
 
 
 class LoginRefusedError(UnavailableError):
-    """The server does not take this user, password or database name (28P01, 28000, 3D000)."""
+    """The server does not take this user, password or database (28P01, 28000, 42501, 55000, 3D000)."""
 
     kind = "login_refused"
     retry_after_s = 5

@@ -8,13 +8,26 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from db.errors import ConnectionLostError, NestedBorrowError, SlotwiseError, UnreachableError, error_for
+from db.errors import (
+    ConnectionLostError,
+    LoginRefusedError,
+    NestedBorrowError,
+    SlotwiseError,
+    UnreachableError,
+    error_for,
+)
 from db.masking import without_frames, without_frames_of
 from db.protocol.connection import is_broken, sqlstate_of
 from db.protocol.server_errors import DisconnectedError, DriverError
 
 PROTOCOL_VIOLATION = "08P01"
 """Of a statement, and not of the connection's end, it says that there are more values than placeholders, or fewer."""
+
+NOT_LET_IN = frozenset({"42501", "55000"})
+"""Of a connect, that the role may not CONNECT, or that nobody may (ALLOW_CONNECTIONS); of a statement they are its own.
+
+https://www.postgresql.org/docs/current/sql-createdatabase.html
+"""
 
 HOLD_VALUES = (
     *("sqlalchemy", "db.protocol", "db.statements"),
@@ -46,7 +59,9 @@ def _origin(error: BaseException) -> BaseException:
 
 def connect_failure(error: Exception) -> SlotwiseError:
     """Return what a connect that failed with `error` ends with: the server's reason, or UnreachableError."""
-    if error_for(sqlstate_of(error)) is None:
+    if (said := sqlstate_of(error)) in NOT_LET_IN:
+        return LoginRefusedError(f"{LoginRefusedError.__doc__} SQLSTATE {said}")
+    if error_for(said) is None:
         return UnreachableError(_reason(error))
     return translated(error, when_broken=UnreachableError) or UnreachableError(UnreachableError.__doc__)
 

@@ -15,11 +15,13 @@ from db import (
     SaturatedError,
     SlotwiseError,
 )
+from db.connector import WRONG_PASSWORD
 from db.credentials.api import ApiSource
 from db.credentials.calls import Calls
 from db.credentials.contents import login_in
 from db.credentials.stages import Stage
 from db.protocol.scram import verifier
+from db.protocol.server_errors import sqlstate_of
 from db.settings import Mode
 from provision.facts import RoleFacts
 from provision.plan import Plan
@@ -96,8 +98,10 @@ class Applicant:
         try:
             with database.invocation(1000 * left_s), database.autocommit() as connection:
                 connection.execute(text("select 1"))
-        except LoginRefusedError:
-            return False
+        except LoginRefusedError as error:
+            if sqlstate_of(error.__cause__ or error) in WRONG_PASSWORD:
+                return False
+            raise  # a pooler may know no such database, and has not looked at the password
         except SaturatedError:
             return True  # the password comes before the role's slots
         return True

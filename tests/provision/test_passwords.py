@@ -63,6 +63,17 @@ def test_a_password_that_nobody_can_try_is_left_alone(site: Site) -> None:
     site.as_application().close()
 
 
+def test_a_password_before_another_refusal_is_left_alone(site: Site) -> None:
+    """As of a pooler that knows no such database yet, and has looked at no password: the report says why."""
+    site.provision()
+    site.keep_monitors_secret(dbname="absent")
+    report = site.provision()
+    assert report.changes == []
+    (warning,) = report.warnings
+    assert f"{site.monitor} keeps its password" in warning
+    assert "3D000" in warning
+
+
 @pytest.mark.usefixtures("without_patience")
 def test_a_monitor_that_nobody_can_try_keeps_its_password_too(site: Site) -> None:
     """And the warning names it."""

@@ -49,7 +49,7 @@ def test_a_connection_expires_with_its_version_or_its_age() -> None:
 
 
 def test_an_outage_ends_connections_by_age_now_and_then_only() -> None:
-    """One of a moment must not keep the old version for good; in a long one a connection is risked each five minutes."""
+    """A short one must not keep the old version for good; in a long one a connection is risked each five minutes."""
     time, source = Time(), Played(CURRENT=version("v1"))
     who = credentials(source, time)
     versions(who, "v1")
