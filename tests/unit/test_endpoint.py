@@ -114,6 +114,9 @@ def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
         "172.32.0.1",
         "169.254.169.254",
         "[2001:db8::7]",
+        "3405803783",
+        "0xcb007107",
+        "0xCB007107",
     ],
 )
 def test_sam_local_asks_nobody_else_in_clear(host: str) -> None:
@@ -122,6 +125,13 @@ def test_sam_local_asks_nobody_else_in_clear(host: str) -> None:
         ConfigurationError, match=f"^AWS_ENDPOINT_URL must be https.*{DOCKERS_HOST}, a container or a private"
     ):
         require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}"})
+
+
+def test_no_keys_of_lambdas_connections_are_written_down() -> None:
+    """With them whoever has the traffic, too, reads the token and the password."""
+    with pytest.raises(ConfigurationError, match=r"^SSLKEYLOGFILE must not be set in Lambda"):
+        require_tls({**LAMBDA, "SSLKEYLOGFILE": "/tmp/keys"})  # noqa: S108 - it is refused
+    require_tls({"SSLKEYLOGFILE": "/tmp/keys"})  # noqa: S108 - a developer's own
 
 
 def test_a_developers_machine_asks_whom_it_likes() -> None:

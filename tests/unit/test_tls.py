@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 
 from db import ConfigurationError, DatabaseSettings, Tls
+from db.credentials import exchange
 from db.tls import AUTHORITIES, client_context
 from local.authorities import PROXY, RDS, UnexpectedAuthorityError, check, common_name, render
 from tests.faults.tls import Authority
@@ -27,6 +28,18 @@ def trusted(host: str, **changes: object) -> list[str]:
     context = client_context(settings(**changes), host)
     assert context is not None
     return [common_name(x509.load_der_x509_certificate(der)) for der in context.get_ca_certs(binary_form=True)]
+
+
+def test_secrets_manager_is_checked_as_strictly_and_no_keys_are_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Python's own context would write the keys of the connection that the password comes in on."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    context = exchange._verifying.__wrapped__()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert not context.hostname_checks_common_name
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert (context.keylog_filename, list(tmp_path.iterdir())) == (None, [])
 
 
 @pytest.mark.parametrize("any_curve", [False, True])

@@ -91,5 +91,12 @@ class _Reading(io.RawIOBase):
 
 @cache
 def _verifying() -> ssl.SSLContext:
-    """Trust whom the system trusts, and verify the host's name."""
-    return ssl.create_default_context()
+    """Trust whom the system trusts, and verify the host's name.
+
+    Python's own default context writes its keys into SSLKEYLOGFILE, and is another one in each version.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_default_certs()
+    return context

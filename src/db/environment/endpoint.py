@@ -33,6 +33,12 @@ UNUSUAL = frozenset(
 NAMED_BY = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
 """Variables that name the endpoint; the first that is set counts."""
 
+KEYS_FILE = "SSLKEYLOGFILE"
+"""Where Python and the SDK write what it takes to read along.
+
+https://docs.python.org/3/library/ssl.html#ssl.SSLContext.keylog_filename
+"""
+
 DOCKERS_HOST = "host.docker.internal"
 """The machine that a container runs on, by Docker's name for it."""
 BRIDGES = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
@@ -43,6 +49,8 @@ https://www.rfc-editor.org/rfc/rfc1918#section-3
 
 MAX_PORT = 65535
 _URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
+"""What the system's resolver takes for an address in one number: https://man7.org/linux/man-pages/man3/inet_aton.3.html"""
 _REGION = re.compile(r"(?:us|us-gov|eu|ap|sa|ca|me|af|il|mx|(cn))-[a-z]+-[0-9]+")
 """The regions of the public partitions; China's have a domain of their own."""
 
@@ -64,14 +72,17 @@ class Endpoint:
 
 
 def require_tls(environ: Mapping[str, str] = ENVIRONMENT) -> None:
-    """Raise ConfigurationError where, in Lambda, a variable has Secrets Manager asked in clear on another machine.
+    """Raise ConfigurationError where, in Lambda, a variable has Secrets Manager asked so that others can read along.
 
     The role's session token would be in the request, ours or the SDK's. `sam local` asks the developer's machine; who
     only says that it is `sam local` still asks nobody outside.
     """
+    if not any(mark in environ for mark in LAMBDA_MARKS):
+        return
+    if environ.get(KEYS_FILE):
+        raise ConfigurationError(f"{KEYS_FILE} must not be set in Lambda: the keys of its connections are in no file")
     variable = next((name for name in NAMED_BY if environ.get(name)), None)
-    is_lambda = any(mark in environ for mark in LAMBDA_MARKS)
-    if variable and is_lambda and _leaves_in_clear(environ[variable], is_sam_local=is_local(environ)):
+    if variable and _leaves_in_clear(environ[variable], is_sam_local=is_local(environ)):
         lets = f"in `sam local` none but to {DOCKERS_HOST}, a container or a private address"
         raise ConfigurationError(f"{variable} must be https: in Lambda no http leaves the machine, {lets}")
 
@@ -98,7 +109,8 @@ def _is_developers(host: str) -> bool:
     try:
         return any(ip_address(host) in bridge for bridge in BRIDGES)
     except ValueError:
-        return host == DOCKERS_HOST or "." not in host  # as a container's name beside it: `localstack`
+        is_name = not (_NUMBER.fullmatch(host) or "." in host)  # as of a container beside it: `localstack`
+        return is_name or host == DOCKERS_HOST
 
 
 def _named(url: str) -> Endpoint | None:
