@@ -24,6 +24,7 @@ REFUSED = [
     ({"AdministratorSecretArn": ADMINISTRATOR}, "leave AdministratorSecretArn empty"),
     ({"MonitorSecretArn": MONITOR}, "leave MonitorSecretArn empty"),
     ({**GIVEN_NETWORK, "SecurityGroupIds": "sg-0a1b2c3d"}, "leave SecurityGroupIds empty"),
+    ({**GIVEN_NETWORK, "SecretsManagerEndpoint": "https://vpce.example.com"}, "leave SecretsManagerEndpoint empty"),
     ({"VpcId": "vpc-0a1b2c3d"}, "SubnetIds must be two or more"),
     ({"SubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d"}, "leave SubnetIds empty, or say their VpcId"),
     ({"ConnectionMode": "pooler"}, "DatabaseHost must be the pooler's"),

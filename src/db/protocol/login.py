@@ -23,6 +23,9 @@ _kind = Struct("!i").unpack_from
 
 AUTHENTICATION, ERROR, READY, PARAMETER_STATUS = b"R"[0], b"E"[0], b"Z"[0], b"S"[0]
 
+MOST_KEYS = 8
+"""Versions of a secret, on a few servers; a pooler may have another salt at each login."""
+
 Message = tuple[int, bytes]
 Learn = Callable[[Sequence[Message]], None]
 """Told what the server said when it had let us in."""
@@ -35,15 +38,16 @@ class DerivedKeys:
     _keys: dict[bytes, bytes] = field(default_factory=dict, repr=False)
 
     def derive(self, password: bytes, salt: bytes, iterations: int) -> bytes:
-        """Return the key, derived at most once for the same password, salt and iterations."""
+        """Return the key, derived once as long as password, salt and iterations are among the last few."""
         name = hashlib.sha256(b"%d:%b:%b" % (iterations, salt, password)).digest()
-        if name not in self._keys:
-            self._keys[name] = scram.derive_key(password, salt, iterations)
-        return self._keys[name]
+        if (key := self._keys.get(name)) is None:
+            key = scram.derive_key(password, salt, iterations)
+            self._keys = dict([*list(self._keys.items())[1 - MOST_KEYS :], (name, key)])
+        return key
 
     def forget(self) -> None:
         """Drop every key: before a snapshot is taken, which others may read."""
-        self._keys.clear()
+        self._keys = {}
 
 
 class RefusedEarlyError(Exception):

@@ -3,7 +3,7 @@
 import pytest
 import scramp.core
 
-from db.protocol.login import DerivedKeys
+from db.protocol.login import MOST_KEYS, DerivedKeys
 from db.protocol.scram import ScramClient, derive_key
 from db.protocol.server_errors import DisconnectedError
 
@@ -36,6 +36,15 @@ def test_a_challenge_that_is_not_ours_or_too_weak_is_refused(change: str) -> Non
     nonce = client.first().split("r=")[1]
     with pytest.raises(DisconnectedError):
         client.final(change.format(nonce=nonce))
+
+
+def test_only_the_last_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pooler may have another salt at each login: an environment that connects for weeks keeps no key of each."""
+    monkeypatch.setattr("db.protocol.scram.derive_key", lambda _, salt, __: salt)
+    keys = DerivedKeys()
+    for number in range(100):
+        keys.derive(b"p", b"%d" % number, 4096)
+    assert list(keys._keys.values()) == [b"%d" % number for number in range(100 - MOST_KEYS, 100)]
 
 
 def test_a_key_is_derived_once_and_can_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
