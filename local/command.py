@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from db.variables import MAX_PORT
 from local.binaries import PostgresNotFoundError
 from local.cloudformation import ResourceFailedError
 from local.complaints import complaints_of, went_wrong
@@ -37,7 +38,6 @@ REFUSALS = (
 HEARD_WITHIN_S = 0.2
 """Seconds until Ctrl-C is heard that the kernel gives to another thread: nothing wakes the main one then."""
 INTERRUPTED = 130
-MAX_PORT = 65535
 WIDTH_OF_A_FILE = 200
 """Columns where stdout is no terminal."""
 

@@ -8,6 +8,8 @@ import time
 
 from db.deadline import Clock
 
+DAY_S = 86400.0
+
 
 class FrozenTimeClock:
     """Seconds that only go forward, frozen time included; a wall clock that is set back takes none away."""

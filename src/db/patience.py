@@ -5,9 +5,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
+from db.clock import DAY_S
 from db.deadline import Deadline
-
-A_DAY_S = 86400.0
 
 ResultT = TypeVar("ResultT")
 
@@ -17,7 +16,7 @@ def timeout_s(deadline: Deadline, purpose: str = "connect") -> float:
 
     Raises DeadlineExceededError, which names `purpose`, where nothing is.
     """
-    return min(deadline.require(purpose), A_DAY_S)
+    return min(deadline.require(purpose), DAY_S)
 
 
 def in_time(work: Callable[[], ResultT], deadline: Deadline, purpose: str) -> ResultT:

@@ -9,7 +9,7 @@ from typing import Any, Self
 from db.application import application_name
 from db.errors import ConfigurationError
 from db.masking import Secret
-from db.variables import Reader, choice, number, switch, total
+from db.variables import MAX_PORT, Reader, choice, number, switch, total
 
 ENVIRONMENT: Mapping[str, str] = os.environ
 """The process's variables; whoever else needs one, db.environment.process above all, takes it from here."""
@@ -92,7 +92,7 @@ class DatabaseSettings:
     """Days between two rotations: the secret is then kept until the next one, counted from its version's date."""
     host: str | None = _setting("DB_HOST", None)
     """Overrides the secret's host."""
-    port: int | None = _setting("DB_PORT", None, number(int, 1, 65535))
+    port: int | None = _setting("DB_PORT", None, number(int, 1, MAX_PORT))
     """Overrides the secret's port."""
     name: str | None = _setting("DB_NAME", None)
     """Overrides the secret's database name."""

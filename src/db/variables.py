@@ -5,6 +5,7 @@ from enum import StrEnum
 
 Reader = Callable[[str], object]
 """Turns a variable's text into a value; its ValueError says what is allowed."""
+MAX_PORT = 65535
 
 
 def number(kind: type[int] | type[float], low: float, high: float) -> Reader:

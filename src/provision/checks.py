@@ -10,6 +10,7 @@ from db import (
     SecretError,
     SlotwiseError,
 )
+from db.clock import DAY_S
 from db.errors import causes
 from db.protocol.peer import Peer
 from db.protocol.server_errors import DisconnectedError
@@ -19,7 +20,6 @@ from provision.budget import Budget
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
 from provision.findings import Finding, failure, ok, warning
 from provision.role import IDLE_SESSION_TIMEOUT_SINCE, TOO_MUCH
-from provision.rotation import DAY_S
 
 EXPIRES_SOON_S, EXPIRES_NOW_S = 30 * DAY_S, 3 * DAY_S
 SKEW_WARNING_S, SKEW_FAILURE_S = 10.0, 240.0

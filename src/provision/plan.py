@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_pascal
 
-from db.environment.endpoint import MAX_PORT
 from db.settings import Mode
+from db.variables import MAX_PORT
 from provision.errors import PlanError
 
 

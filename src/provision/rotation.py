@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from db.clock import DAY_S
 from db.credentials.sdk import SERVICE, new_session
 from db.masking import without_frames
 from provision.findings import Finding, ok, warning
 
-DAY_S = 86400.0
 TIMEOUT_S = 2.0
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from db.credentials.stages import DAY_S, QUESTIONS, SPREAD_S, Ask, Attempt, Known, Stage, Try, lifetime_s, next_step
+from db.clock import DAY_S
+from db.credentials.stages import QUESTIONS, SPREAD_S, Ask, Attempt, Known, Stage, Try, lifetime_s, next_step
 
 CURRENT, PENDING, PREVIOUS = Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS
 ALL = len(QUESTIONS)

@@ -8,8 +8,8 @@ from typing import Any
 
 from db.credentials.identity import DEFAULT_DATABASE, DEFAULT_PORT, Login
 from db.credentials.sources import Answer, UselessVersionError
-from db.environment.endpoint import MAX_PORT
 from db.masking import Secret
+from db.variables import MAX_PORT
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {"username": "user", "password": "password", "host": "host", "port": "port", "dbname": "database"}

@@ -6,12 +6,13 @@ botocore alone: boto3 adds nothing to a client but a third of its import. Import
 import logging
 from typing import Any
 
+from db.clock import DAY_S
 from db.credentials.calls import Calls
 from db.credentials.sources import MISSING, NO_TEXT, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
 from db.errors import DeadlineExceededError
-from db.patience import A_DAY_S, in_time
+from db.patience import in_time
 
 SERVICE = "secretsmanager"
 
@@ -63,7 +64,7 @@ def _client(session: Any, deadline: Deadline, attempts: int) -> Any:  # noqa: AN
     """Return a client for one question: its time-outs are what is left now."""
     from botocore.config import Config  # noqa: PLC0415 - as below
 
-    wait_s = max(0.1, min(deadline.remaining_s(), A_DAY_S) / 2)
+    wait_s = max(0.1, min(deadline.remaining_s(), DAY_S) / 2)
     config = Config(
         connect_timeout=min(wait_s, 1.0),
         read_timeout=wait_s,

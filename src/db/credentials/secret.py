@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from db.clock import FrozenTimeClock
+from db.clock import DAY_S, FrozenTimeClock
 from db.credentials.calls import Calls
 from db.credentials.contents import login_in
 from db.credentials.identity import Credentials, Login
 from db.credentials.sources import TOO_OFTEN, Answer, AskedTooOftenError, Source, UselessVersionError, unreadable
-from db.credentials.stages import DAY_S, RETRY_S, Ask, Attempt, Stage, Try, lifetime_s, next_step
+from db.credentials.stages import RETRY_S, Ask, Attempt, Stage, Try, lifetime_s, next_step
 from db.credentials.versions import Question, Versions
 from db.deadline import Clock, Deadline
 from db.errors import SecretError

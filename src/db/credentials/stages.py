@@ -13,7 +13,6 @@ RETRY_S = 30.0
 """How long after a failure to fetch the secret anew it is left alone, an older version being there."""
 SPREAD_S = 300.0
 """Over how many seconds a fleet spreads its fetches after the date of a rotation."""
-DAY_S = 86400.0
 
 
 class Stage(StrEnum):

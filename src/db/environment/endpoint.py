@@ -14,6 +14,7 @@ from db.environment.process import is_local
 from db.errors import ConfigurationError
 from db.settings import ENVIRONMENT, LAMBDA_MARKS
 from db.tls import is_loopback
+from db.variables import MAX_PORT
 
 UNUSUAL = frozenset(
     {
@@ -47,7 +48,6 @@ BRIDGES = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"
 https://www.rfc-editor.org/rfc/rfc1918#section-3
 """
 
-MAX_PORT = 65535
 _URL = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 """What the system's resolver takes for an address in one number: https://man7.org/linux/man-pages/man3/inet_aton.3.html"""
