@@ -12,7 +12,7 @@ from db.deadline import Deadline
 from db.errors import LoginRefusedError, SecretError, SlotwiseError, UnreachableError
 from db.failures import cause_to_show, connect_failure
 from db.masking import without_frames
-from db.protocol.connection import Habits, Session, sqlstate_of
+from db.protocol.connection import ConnectOptions, Habits, sqlstate_of
 from db.protocol.dial import Address
 from db.protocol.time_limit import limit_ms
 from db.settings import DatabaseSettings, Mode, TlsNegotiation
@@ -112,7 +112,7 @@ class Connector:
     def _open(self, login: Login, deadline: Deadline, *, joins: bool) -> WatchedConnection:
         limit = limit_ms(deadline)
         moving = {**self._startup_parameters(), "statement_timeout": str(limit)}
-        session = Session(
+        options = ConnectOptions(
             address=self._address(login),
             user=login.user,
             password=login.password.reveal(),
@@ -123,7 +123,7 @@ class Connector:
         soon = deadline.within(self._settings.connect_timeout_s)
         try:
             connection = watched.connect(
-                session,
+                options,
                 deadline=soon,
                 habits=self._habits,
                 reserve_s=self._settings.reserve_s,

@@ -16,9 +16,8 @@ from sqlalchemy.dialects.postgresql.pg8000 import PGDialect_pg8000
 from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
 
 from db.deadline import UNBOUNDED, Deadline
-from db.protocol.connection import Connection as Session
-from db.protocol.connection import Session as SessionOptions
-from db.protocol.connection import connect
+from db.protocol.connection import Connection as DriverConnection
+from db.protocol.connection import ConnectOptions, connect
 from db.protocol.dial import Address
 from db.protocol.server_errors import is_broken, sqlstate_of
 from db.tls import is_loopback, system_context
@@ -165,9 +164,9 @@ def session_from(
     application_name: str = "",
     startup_params: Mapping[str, str] = MappingProxyType({}),
     ssl_context: ssl.SSLContext | bool | None = None,
-) -> SessionOptions:
+) -> ConnectOptions:
     """Return whom to log in where, from what pg8000's `connect` takes."""
-    return SessionOptions(
+    return ConnectOptions(
         address=_address(host, int(port), asked=ssl_context),
         user=user,
         password=password,
@@ -185,11 +184,11 @@ def _address(host: str, port: int, *, asked: ssl.SSLContext | bool | None) -> Ad
 
 def _asked_for_read_only(connection: Any) -> bool:  # noqa: ANN401 - SQLAlchemy's several kinds of connection
     session = getattr(connection, "dbapi_connection", connection)
-    return isinstance(session, Session) and bool(session.modes.read_only)
+    return isinstance(session, DriverConnection) and bool(session.modes.read_only)
 
 
-def _session(connection: object) -> Session:
-    if not isinstance(connection, Session):
+def _session(connection: object) -> DriverConnection:
+    if not isinstance(connection, DriverConnection):
         raise TypeError(f"postgresql+slotwise needs db.protocol.connection.Connection, not {type(connection).__name__}")
     return connection
 

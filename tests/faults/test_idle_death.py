@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from db import Database
-from db.protocol.connection import Connection as Session
+from db.protocol.connection import Connection as DriverConnection
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Proxy
 from tests.faults.server import backends, terminate, wait_until
@@ -102,10 +102,10 @@ def test_the_slot_of_a_session_that_idles_is_free_when_its_lease_ends(
     assert ask(database) == 1
 
 
-def shorten_idle_time(connection: Connection) -> Session:
+def shorten_idle_time(connection: Connection) -> DriverConnection:
     """Set it below SQLAlchemy, where nobody sees that it has to be cleaned up; return the session."""
     session = connection.connection.dbapi_connection
-    assert isinstance(session, Session)
+    assert isinstance(session, DriverConnection)
     session.execute_simple("set idle_session_timeout = '1s'")
     return session
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from db import CommitUnknownError, Database
-from db.protocol.connection import Connection as Session
+from db.protocol.connection import Connection as DriverConnection
 from local.postgres import PostgresServer
 from tests.faults.observed import Facts, observed
 from tests.faults.proxy import Action, Fault, Proxy
@@ -85,9 +85,9 @@ def test_the_next_borrower_is_not_told_what_the_last_one_was(database: Database)
         assert (len(session.notices), len(session.notifications)) == (0, 0)
 
 
-def _session(connection: Connection) -> Session:
+def _session(connection: Connection) -> DriverConnection:
     session = connection.connection.dbapi_connection
-    assert isinstance(session, Session)
+    assert isinstance(session, DriverConnection)
     return session
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from db import Database, DeadlineExceededError
 from db.deadline import Deadline
 from db.protocol import time_limit
-from db.protocol.connection import Connection as Session
+from db.protocol.connection import Connection as DriverConnection
 from local.postgres import PostgresServer
 
 LIMIT = text("select setting::int from pg_settings where name = 'statement_timeout'")
@@ -97,7 +97,7 @@ def test_a_limit_that_went_with_its_savepoint_is_said_again(warm: Database) -> N
     """A later deadline's limit is said in front of a statement, and lost where that one's savepoint is gone back to."""
     with warm.invocation(900_000), warm.transaction() as connection:
         session = connection.connection.dbapi_connection
-        assert isinstance(session, Session)
+        assert isinstance(session, DriverConnection)
         connection.execute(text("savepoint a"))
         session.deadline = Deadline.after(299.5)
         assert connection.scalar(LIMIT) in OF_300_S

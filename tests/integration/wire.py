@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from db.deadline import UNBOUNDED, Deadline
-from db.protocol.connection import Connection, Session, connect
+from db.protocol.connection import Connection, ConnectOptions, connect
 from db.protocol.dial import Address
 from db.protocol.opening import Habits
 from local.postgres import PostgresServer
 
 
-def session(server: PostgresServer, port: int | None = None, **changes: Any) -> Session:  # noqa: ANN401 - Session's fields
-    """Return the superuser's session on `server`, through `port` where there is a proxy."""
+def options(server: PostgresServer, port: int | None = None, **changes: Any) -> ConnectOptions:  # noqa: ANN401 - ConnectOptions' fields
+    """Return the superuser's login to `server`, through `port` where there is a proxy."""
     fields: dict[str, Any] = {
         "address": Address("127.0.0.1", port or server.port),
         "user": "postgres",
@@ -20,7 +20,7 @@ def session(server: PostgresServer, port: int | None = None, **changes: Any) -> 
         "required": {"database": "postgres", "application_name": "test"},
         **changes,
     }
-    return Session(**fields)
+    return ConnectOptions(**fields)
 
 
 @contextmanager
@@ -32,10 +32,10 @@ def connected(
     habits: Habits | None = None,
     autocommit: bool = False,
     reserve_s: float = 2.0,
-    **changes: Any,  # noqa: ANN401 - Session's fields
+    **changes: Any,  # noqa: ANN401 - ConnectOptions' fields
 ) -> Iterator[Connection]:
     """Lend a connection, closed at the end."""
-    connection = connect(session(server, port, **changes), deadline=deadline, habits=habits, reserve_s=reserve_s)
+    connection = connect(options(server, port, **changes), deadline=deadline, habits=habits, reserve_s=reserve_s)
     connection.autocommit = autocommit
     try:
         yield connection

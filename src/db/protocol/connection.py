@@ -23,13 +23,23 @@ from db.deadline import Deadline
 from db.protocol import wire
 from db.protocol.cursor import Cursor
 from db.protocol.named import Named
-from db.protocol.opening import Habits, Session, open_session
+from db.protocol.opening import ConnectOptions, Habits, open_session
 from db.protocol.replies import Context
 from db.protocol.riders import IDLE, Rider
 from db.protocol.server_errors import is_broken, sqlstate_of
 from db.protocol.statements import following, raise_first
 
-__all__ = ["CHECKED_WITH", "Connection", "Context", "Habits", "Rider", "Session", "connect", "is_broken", "sqlstate_of"]
+__all__ = [
+    "CHECKED_WITH",
+    "ConnectOptions",
+    "Connection",
+    "Context",
+    "Habits",
+    "Rider",
+    "connect",
+    "is_broken",
+    "sqlstate_of",
+]
 
 CHECKED_WITH = ("1.31.6",)
 """The versions of pg8000 that this package was checked with."""
@@ -123,7 +133,7 @@ class Connection(Named):
 
 
 def connect(
-    session: Session,
+    options: ConnectOptions,
     *,
     deadline: Deadline,
     habits: Habits | None = None,
@@ -133,4 +143,4 @@ def connect(
 
     Raise DisconnectedError where the server cannot be reached, and its own error where it does not let us in.
     """
-    return Connection(open_session(session, deadline, habits or Habits()), reserve_s)
+    return Connection(open_session(options, deadline, habits or Habits()), reserve_s)

@@ -29,8 +29,8 @@ class Habits:
     refuse_curve: set[str] = field(default_factory=set)
     """Servers that took none of the usual context's curves, and have proven themselves to the one that has them all."""
     proven: dict[bytes, Sequence[Message]] = field(default_factory=dict, repr=False)
-    """The ParameterStatus of the last login, by `Session.digest`, where the next one may end in its first flight: the
-    server takes SCRAM early and is no pooler. Taken out while one is under way, so that a failure is not repeated."""
+    """The ParameterStatus of the last login, by `ConnectOptions.digest`, where the next one may end in its first
+    flight: the server takes SCRAM early and is no pooler. Taken out while one is under way: no failure is repeated."""
 
     def refused_early(self, place: str, *, in_words: bool) -> None:
         """Take note that the server let us in the ordinary way only; without a word from it, the second time."""
@@ -49,7 +49,7 @@ class Habits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class ConnectOptions:
     """Who wants what from which server."""
 
     address: Address
@@ -94,47 +94,47 @@ class Way:
     """With the parameters that may be refused."""
 
 
-def open_session(session: Session, deadline: Deadline, habits: Habits, *, joins: bool = False) -> Opened:
+def open_session(options: ConnectOptions, deadline: Deadline, habits: Habits, *, joins: bool = False) -> Opened:
     """Open a session; try the ordinary way where the short one fails. `joins`: the login may end in the first flight.
 
     At most three connections: with everything, without the early SCRAM message, without the optional parameters; and
     one that ends in TLS's handshake before them, where the server takes another curve.
     """
-    place = str(session.address)
-    early = session.begins_scram and place not in habits.refuse_early
-    return _open(session, deadline, habits, Way(early, place not in habits.refuse_parameters), joins=joins)
+    place = str(options.address)
+    early = options.begins_scram and place not in habits.refuse_early
+    return _open(options, deadline, habits, Way(early, place not in habits.refuse_parameters), joins=joins)
 
 
-def _open(session: Session, deadline: Deadline, habits: Habits, way: Way, *, joins: bool = False) -> Opened:
+def _open(options: ConnectOptions, deadline: Deadline, habits: Habits, way: Way, *, joins: bool = False) -> Opened:
     """Remember what was refused once the server has let us in without that: before, it may have been any trouble."""
-    place = str(session.address)
+    place = str(options.address)
     try:
-        return _attempt(session, deadline, habits, way, joins=joins)
+        return _attempt(options, deadline, habits, way, joins=joins)
     except RefusedEarlyError as refusal:
-        opened = _open(session, deadline, habits, replace(way, early=False))
+        opened = _open(options, deadline, habits, replace(way, early=False))
         habits.refused_early(place, in_words=not isinstance(refusal, HungUpEarlyError))
     except ServerError as error:
-        if error.sqlstate not in UNKNOWN_PARAMETER or not (way.optional and session.optional):
+        if error.sqlstate not in UNKNOWN_PARAMETER or not (way.optional and options.optional):
             raise
-        opened = _open(session, deadline, habits, replace(way, optional=False))
+        opened = _open(options, deadline, habits, replace(way, optional=False))
         habits.refuse_parameters.add(place)
     return opened
 
 
-def _attempt(session: Session, deadline: Deadline, habits: Habits, way: Way, *, joins: bool) -> Opened:
-    digest = session.digest()
+def _attempt(options: ConnectOptions, deadline: Deadline, habits: Habits, way: Way, *, joins: bool) -> Opened:
+    digest = options.digest()
 
     def learn(said: Sequence[Message]) -> None:
         if way.early:
-            habits.hung_up.discard(str(session.address))
+            habits.hung_up.discard(str(options.address))
         if way.early and way.optional:
             habits.proven[digest] = [message for message in said if message[0] == PARAMETER_STATUS]
 
-    sock, address = _dialled(session.address, deadline, habits)
+    sock, address = _dialled(options.address, deadline, habits)
     transport = Transport(sock, deadline)
     try:
-        login = Login(transport, session.user, session.password, habits.keys, learn)
-        login.begin(session.parameters(optional=way.optional), early=way.early)
+        login = Login(transport, options.user, options.password, habits.keys, learn)
+        login.begin(options.parameters(optional=way.optional), early=way.early)
         if joins and way.early and (said := habits.proven.pop(digest, None)):
             login.prove()
             return Opened(transport, address, said, login)

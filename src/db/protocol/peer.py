@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from db.protocol.connection import Connection as Session
+from db.protocol.connection import Connection as DriverConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Peer:
 def peer_of(connection: Connection) -> Peer:
     """Return whom `connection` talks to."""
     session = connection.connection.dbapi_connection
-    if not isinstance(session, Session):
+    if not isinstance(session, DriverConnection):
         raise TypeError(f"{type(session).__name__} is not a connection of this package")
     sock, key = session.transport().socket, session._backend_key_data  # noqa: SLF001 - pg8000's name for it
     secure = sock if isinstance(sock, ssl.SSLSocket) else None

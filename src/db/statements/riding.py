@@ -6,14 +6,14 @@ from typing import cast
 
 from sqlalchemy import Connection
 
-from db.protocol.connection import Connection as Session
+from db.protocol.connection import Connection as DriverConnection
 from db.protocol.riders import Rider
 
 
 @contextmanager
 def riding(connection: Connection, rider: Rider) -> Iterator[None]:
     """Within the block `rider` goes with each flight that ends a transaction."""
-    session = cast("Session", connection.connection.dbapi_connection)
+    session = cast("DriverConnection", connection.connection.dbapi_connection)
     before, session.behind_commit = session.behind_commit, lambda: rider
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 from db.deadline import Deadline
 from db.observation import SlowStatement
 from db.protocol.connection import Context
-from db.protocol.opening import Habits, Session, open_session
+from db.protocol.opening import ConnectOptions, Habits, open_session
 from db.protocol.server_errors import sqlstate_of
 from db.recovery.lasting import LastingConnection
 
@@ -59,11 +59,17 @@ class WatchedConnection(LastingConnection):
 
 
 def connect(
-    session: Session, *, deadline: Deadline, habits: Habits, reserve_s: float, silence_s: float, joins: bool = False
+    options: ConnectOptions,
+    *,
+    deadline: Deadline,
+    habits: Habits,
+    reserve_s: float,
+    silence_s: float,
+    joins: bool = False,
 ) -> WatchedConnection:
     """Open a connection before `deadline`; see `db.protocol.connection.connect`.
 
     `joins`: where the server is known to take it, the login ends in the first flight, and may be refused there.
     """
-    opened = open_session(session, deadline, habits, joins=joins)
+    opened = open_session(options, deadline, habits, joins=joins)
     return WatchedConnection(opened, reserve_s=reserve_s, silence_s=silence_s)

@@ -11,7 +11,7 @@ from sqlalchemy.pool import Pool
 
 import db.dialect
 from db.deadline import Deadline
-from db.protocol.opening import Habits, Session
+from db.protocol.opening import ConnectOptions, Habits
 from db.statements import watched
 from db.statements.watched import WatchedConnection
 
@@ -26,13 +26,13 @@ provision._extensions.clear()
 LIMIT_MS, LEFT_S = 97_000, 100.0
 
 
-def open_lent(session: Session, *, deadline: Deadline) -> WatchedConnection:
+def open_lent(options: ConnectOptions, *, deadline: Deadline) -> WatchedConnection:
     """Open a connection as a Database lends it: with a limit that the session keeps, riders, a deadline, a comment."""
-    limited = replace(session, optional={"statement_timeout": str(LIMIT_MS)})
+    limited = replace(options, optional={"statement_timeout": str(LIMIT_MS)})
     connection = watched.connect(limited, deadline=deadline, habits=Habits(), reserve_s=0.5, silence_s=30)
     connection.time_limit.begin_with(LIMIT_MS)
     connection.lend(Deadline.after(LEFT_S), " /*route='suite'*/")
-    connection.reopen = partial(open_lent, session, deadline=deadline)
+    connection.reopen = partial(open_lent, options, deadline=deadline)
     return connection
 
 

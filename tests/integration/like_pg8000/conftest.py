@@ -14,7 +14,7 @@ from db.settings import Mode
 from db.statements import watched
 from db.statements.watched import WatchedConnection
 from local.postgres import PostgresServer
-from tests.integration.wire import connected, session
+from tests.integration.wire import connected, options
 
 Outcome = tuple[str, object]
 EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -40,7 +40,7 @@ def pair(postgres: PostgresServer, connection_mode: Mode, request: pytest.Fixtur
 def lent_connection(server: PostgresServer, mode: Mode) -> Iterator[WatchedConnection]:
     """Lend a connection with what a Database adds: a limit that the session keeps, riders, a comment."""
     limit = {"statement_timeout": "97000"} if mode is Mode.DIRECT else {}
-    whose = session(server, optional=limit)
+    whose = options(server, optional=limit)
     lent = watched.connect(whose, deadline=Deadline.after(30), habits=Habits(), reserve_s=2, silence_s=30)
     with closing(lent):
         if limit:

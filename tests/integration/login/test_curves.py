@@ -24,7 +24,7 @@ from local.postgres import PostgresServer
 from tests.faults.proxy import Proxy
 from tests.faults.tls import TlsFront
 from tests.integration.impostor import Impostor, refuses
-from tests.integration.wire import connected, session
+from tests.integration.wire import connected, options
 
 CURVE = "secp384r1"
 
@@ -142,7 +142,7 @@ def test_who_refuses_every_handshake_is_dialled_twice(server: PostgresServer) ->
         address = Address("localhost", port, system_context(), any_curve=lambda: system_context(any_curve=True))
         for dials in (2, 4):
             with pytest.raises(DisconnectedError, match="HANDSHAKE_FAILURE"):
-                connect(session(server, address=address), deadline=Deadline.after(10), habits=habits)
+                connect(options(server, address=address), deadline=Deadline.after(10), habits=habits)
             assert impostor.met == dials
     assert not habits.refuse_curve
 

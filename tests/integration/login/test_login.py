@@ -11,7 +11,7 @@ from db.protocol.server_errors import DisconnectedError, ServerOperationalError,
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Fault, Proxy
 from tests.integration.login.conftest import METHODS
-from tests.integration.wire import connected, session, value
+from tests.integration.wire import connected, options, value
 
 
 def test_scram_takes_two_flights(server: PostgresServer, proxy: Proxy) -> None:
@@ -36,7 +36,7 @@ def test_a_wrong_password_is_refused_with_its_sqlstate(server: PostgresServer, m
     """By every method; and it is not asked for twice by the same one."""
     for user in (method, "nobody"):
         with pytest.raises(ServerOperationalError) as caught:
-            connect(session(server, user=user, password="wrong"), deadline=Deadline.after(10))
+            connect(options(server, user=user, password="wrong"), deadline=Deadline.after(10))
         assert sqlstate_of(caught.value) == "28P01"
 
 
@@ -73,10 +73,10 @@ def test_nothing_is_learnt_where_the_ordinary_way_fails_too(server: PostgresServ
     """What it was refused for is not known then."""
     habits = Habits()
     proxy.faults = lambda number: [Fault(Action.CLOSE)] if number > 1 else []
-    for options in ({"user": "trust"}, {"optional": {"no_such_setting": "1"}}):
+    for changes in ({"user": "trust"}, {"optional": {"no_such_setting": "1"}}):
         proxy.links.clear()
         with pytest.raises(DisconnectedError):
-            connect(session(server, proxy.port, **options), deadline=Deadline.after(10), habits=habits)
+            connect(options(server, proxy.port, **changes), deadline=Deadline.after(10), habits=habits)
         assert not habits.refuse_early
         assert not habits.refuse_parameters
 

@@ -18,7 +18,7 @@ from local.binaries import knows
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Fault, Proxy
 from tests.faults.tls import Authority, TlsFront
-from tests.integration.wire import connected, session, value
+from tests.integration.wire import connected, options, value
 
 SINCE_17 = "allow_alter_system"
 """A setting that PostgreSQL 17 was the first to have."""
@@ -114,7 +114,7 @@ def test_a_handshake_that_stalls_took_too_long(
         proxy.faults = lambda _number: [Fault(Action.STOP, after_bytes=after_bytes)]
         address = Address("localhost", proxy.port, context(authority))
         with pytest.raises(TookTooLongError, match=f"localhost:{proxy.port}"):
-            connect(session(server, address=address), deadline=Deadline.after(1))
+            connect(options(server, address=address), deadline=Deadline.after(1))
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["clear", "TLS"])

@@ -12,7 +12,7 @@ from db.protocol.dial import Address
 from db.protocol.server_errors import DisconnectedError, TookTooLongError
 from local.postgres import PostgresServer
 from tests.faults.proxy import Action, Fault, Proxy
-from tests.integration.wire import connected, session, value
+from tests.integration.wire import connected, options, value
 
 
 @pytest.mark.parametrize("after_bytes", [0, 1, 9, 24, 100])
@@ -21,7 +21,7 @@ def test_a_login_that_stalls_ends_at_its_deadline(postgres: PostgresServer, prox
     proxy.faults = lambda _number: [Fault(Action.STOP, after_bytes=after_bytes)]
     began = time.monotonic()
     with pytest.raises(TookTooLongError):
-        connect(session(postgres, proxy.port), deadline=Deadline.after(1))
+        connect(options(postgres, proxy.port), deadline=Deadline.after(1))
     assert time.monotonic() - began < 5
 
 
@@ -68,7 +68,7 @@ def test_a_name_that_is_not_resolved_ends_at_the_deadline(
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     try:
         with pytest.raises(TookTooLongError):
-            connect(session(postgres, address=Address("db.example", 5432)), deadline=Deadline.after(1))
+            connect(options(postgres, address=Address("db.example", 5432)), deadline=Deadline.after(1))
     finally:
         release.set()
 
@@ -76,4 +76,4 @@ def test_a_name_that_is_not_resolved_ends_at_the_deadline(
 def test_a_name_that_nobody_knows_says_so(postgres: PostgresServer) -> None:
     """As any other failure to connect, with the name and the port."""
     with pytest.raises(DisconnectedError, match=r"no-such-host\.invalid:5432"):
-        connect(session(postgres, address=Address("no-such-host.invalid", 5432)), deadline=Deadline.after(20))
+        connect(options(postgres, address=Address("no-such-host.invalid", 5432)), deadline=Deadline.after(20))

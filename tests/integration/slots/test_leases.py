@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from db import ConnectionLostError, Database
 from db.fleet.lookout import LOOK_EVERY_S
-from db.protocol.connection import Connection as Session
+from db.protocol.connection import Connection as DriverConnection
 from db.protocol.riders import nobody
 from local.postgres import PostgresServer
 from tests.integration.slots.conftest import SLOTS, Facts, connected, wait_until, work
@@ -115,8 +115,8 @@ def test_a_session_that_was_cleaned_has_the_lease_that_it_began_with(environment
         assert connection.scalar(text("show idle_session_timeout")) == "2s"
 
 
-def session_of(connection: Connection) -> Session:
-    return cast("Session", connection.connection.dbapi_connection)
+def session_of(connection: Connection) -> DriverConnection:
+    return cast("DriverConnection", connection.connection.dbapi_connection)
 
 
 def test_a_session_that_takes_the_place_of_one_that_was_lost_brings_its_own_lease(
