@@ -1,6 +1,7 @@
 """Who logs in: the application and the monitor, by their secrets or by IAM, and whether their passwords are right."""
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import text
@@ -82,12 +83,21 @@ class Applicant:
         """
         if self._login is None:
             return Account(role=self.role)
-        account = Account(role=self.role, verifier=verifier(self._login.password.reveal(), _salt()))
         try:
-            logs_in = self._logs_in(self._login) or self._logs_in(self._login_of(Stage.PENDING))
+            is_refused, untried = not any(map(self._logs_in, self._versions())), None
         except SlotwiseError as error:
-            return replace(account, untried=f"{error.kind}: {error}")
-        return replace(account, is_refused=not logs_in)
+            is_refused, untried = False, f"{error.kind}: {error}"
+        made = verifier(self._login.password.reveal(), _salt())
+        return Account(role=self.role, verifier=made, is_refused=is_refused, untried=untried)
+
+    def _versions(self) -> Iterator[Login | None]:
+        """Yield AWSCURRENT, AWSPENDING, and AWSCURRENT again, to be set then, where a rotation has ended meanwhile."""
+        yield self._login
+        yield self._login_of(Stage.PENDING)
+        newest = self._login_of(Stage.CURRENT)
+        if newest and newest != self._login and newest.user == self.role:
+            self._login = newest
+            yield newest
 
     def _logs_in(self, login: Login | None) -> bool:
         """Say whether the server takes this login; raise SlotwiseError where it does not come to that."""

@@ -8,18 +8,26 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from db import Login
 from local.pgbouncer import PgBouncer
 from local.postgres import free_port
+from provision.accounts import Applicant
 from provision.provisioning import provision
 from tests.provision.conftest import REMAINING_MS, Site
 
 
-def begin_rotation(site: Site) -> str:
-    """Give the server AWSPENDING's password, as AWS's function does before its last step; return the old one."""
-    old, site.password = site.password, "rotated"
+def change_on_the_server(site: Site) -> None:
+    """Give the role another password."""
+    site.password = "rotated"
     with site.as_superuser() as admin:
         admin.execute("set log_statement = none")
         admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(site.role), site.password))
+
+
+def begin_rotation(site: Site) -> str:
+    """Give the server AWSPENDING's password, as AWS's function does before its last step; return the old one."""
+    old = site.password
+    change_on_the_server(site)
     pending = {"username": site.role, "password": site.password, "host": "127.0.0.1", "port": site.server.port}
     site.manager.client.put_secret_value(
         SecretId=f"{site.name}/app",
@@ -60,6 +68,24 @@ def test_a_password_that_nobody_can_try_is_left_alone(site: Site) -> None:
     (warning,) = report.warnings
     assert f"{site.role} keeps its password" in warning
     assert "unreachable" in warning
+    site.as_application().close()
+
+
+def test_a_password_that_was_rotated_meanwhile_is_not_put_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a function that leaves no AWSPENDING: the secret is read once more before the password is set."""
+    site.provision()
+    logs_in, tried = Applicant._logs_in, []
+
+    def rotate_first(self: Applicant, login: Login | None) -> bool:
+        if self.role == site.role and not tried:
+            change_on_the_server(site)
+            site.keep_secret()
+        tried.append(self.role)
+        return logs_in(self, login)
+
+    monkeypatch.setattr(Applicant, "_logs_in", rotate_first)
+    assert site.provision().changes == []
+    assert tried.count(site.role) == 3
     site.as_application().close()
 
 
