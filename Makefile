@@ -9,8 +9,8 @@ CHECKOV_VENV := .venv-checkov
 SECURITY_VENV := .venv-security
 SAM = SAM_CLI_TELEMETRY=0 $(SAM_VENV)/bin/sam
 MARKERS ?=
-# What is asked again with other Pythons and out of the artefact is whether the place makes a difference, which it makes
-# each time: there a failed test is run once more, and both are told of. `make test` forgives no wrong answer.
+# With other Pythons, and out of the artefact, the question is whether the place makes a difference. One that does makes it
+# each time, so a failed test is run once more, and both runs are told of. `make test` forgives no wrong answer.
 ELSEWHERE := --reruns 1 --rerun-show-tracebacks
 
 .DEFAULT_GOAL := help

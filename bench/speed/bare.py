@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from bench.flights.peers import Target, Work
 from db.deadline import UNBOUNDED
-from db.dialect import session_from
+from db.dialect import options_from
 from db.protocol import wire
 from db.protocol.connection import connect
 
@@ -27,8 +27,8 @@ class Bare:
     def __init__(self, target: Target, *, ping: bool = False) -> None:
         """Log in, in clear."""
         del ping
-        session = session_from(host="127.0.0.1", port=target.port, user="postgres", password=target.password)
-        self._connection = connect(session, deadline=UNBOUNDED)
+        options = options_from(host="127.0.0.1", port=target.port, user="postgres", password=target.password)
+        self._connection = connect(options, deadline=UNBOUNDED)
         self._socket = self._connection.transport().socket
         self._socket.setblocking(True)  # noqa: FBT003 - the socket's own signature
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from db.protocol.server_errors import DisconnectedError, NotLoggedInError
-from db.recovery.lasting import LastingConnection as DriverConnection
+from db.recovery.lasting import LastingConnection
 
 
 def clean_on_return(engine: Engine) -> None:
@@ -33,7 +33,7 @@ def end_on_return(engine: Engine) -> None:
 def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) -> None:
     """Let each connection of `engine` end when it comes back, not sooner, once the version it logged in with is old."""
 
-    def end_if_expired(connection: DriverConnection | None, entry: ConnectionPoolEntry) -> None:
+    def end_if_expired(connection: LastingConnection | None, entry: ConnectionPoolEntry) -> None:
         if connection is None or entry.dbapi_connection is None:
             return
         if has_expired(connection.logged_in_as.version):
@@ -42,7 +42,7 @@ def expire_on_return(engine: Engine, has_expired: Callable[[str | None], bool]) 
     event.listen(engine, "checkin", end_if_expired)
 
 
-def _roll_back(connection: DriverConnection, _entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
+def _roll_back(connection: LastingConnection, _entry: ConnectionPoolEntry, _state: PoolResetState) -> None:
     """End the transaction, and a login that no statement has ended; close where that is too late, or refused."""
     connection.rollback()
     try:
@@ -51,12 +51,12 @@ def _roll_back(connection: DriverConnection, _entry: ConnectionPoolEntry, _state
         connection.close()
 
 
-def _end(connection: DriverConnection | None, entry: ConnectionPoolEntry) -> None:
+def _end(connection: LastingConnection | None, entry: ConnectionPoolEntry) -> None:
     if connection is not None and connection.left_residue:
         entry.close()
 
 
-def _reset(connection: DriverConnection, entry: ConnectionPoolEntry, state: PoolResetState) -> None:
+def _reset(connection: LastingConnection, entry: ConnectionPoolEntry, state: PoolResetState) -> None:
     """Raise what fails: the pool then closes the connection. One that is gone has nothing left."""
     _roll_back(connection, entry, state)
     if connection.left_residue and connection.is_alive():

@@ -70,7 +70,7 @@ class SlotwiseDialect(PGDialect_pg8000):
         """
         given = {name: value for name, value in options.items() if value is not None}
         timeout_s = given.pop("timeout", None)
-        return connect(session_from(**given), deadline=Deadline.after(float(timeout_s)) if timeout_s else UNBOUNDED)
+        return connect(options_from(**given), deadline=Deadline.after(float(timeout_s)) if timeout_s else UNBOUNDED)
 
     def _get_server_version_info(self, connection: Connection) -> tuple[int, ...]:
         said = _session(connection.connection.dbapi_connection).parameter_statuses.get("server_version", "")
@@ -154,7 +154,7 @@ class SlotwiseDialect(PGDialect_pg8000):
         return is_broken(e) or (sqlstate_of(e) == READ_ONLY and not _asked_for_read_only(connection))
 
 
-def session_from(
+def options_from(
     *,
     user: str,
     password: str = "",

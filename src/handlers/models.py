@@ -1,4 +1,4 @@
-"""What clients of the records API send and get, as pydantic models: the source of validation and OpenAPI document."""
+"""What clients of the records API send and get, as pydantic models: the source of their validation and description."""
 
 import json
 import re

@@ -31,7 +31,7 @@ OF_DELETING = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDI
 OF_REPLACING = (*OF_DELETING, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_REQUIRED)
 RECORD = TypeAdapter(Record)
 KEYS = TypeAdapter(list[Key])
-"""What is kept with an Idempotency-Key; built by INIT, as an invocation has a share of the processor."""
+"""What is kept with an Idempotency-Key; built by INIT, as an invocation has only a share of the processor."""
 
 RecordId = Annotated[int, InDigits, Path(ge=1, le=BIGINT_MAX)]
 ETAG = r'^"([1-9][0-9]{0,9})"$'

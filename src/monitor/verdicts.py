@@ -36,7 +36,7 @@ def _slow(before: Survey, found: Survey, watch: Watch) -> Iterator[Statement]:
 
 
 def _since(before: Statement | None, now: Statement) -> Statement:
-    """Return the calls between; all there ever were of one that was not among the slow ones before: a new one's are."""
+    """Return the calls between; of one that was not among the slow ones before, all that there ever were."""
     if before is None:
         return now
     return now.model_copy(update={"calls": now.calls - before.calls, "total_ms": now.total_ms - before.total_ms})

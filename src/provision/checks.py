@@ -12,8 +12,9 @@ from db import (
 )
 from db.clock import DAY_S
 from db.errors import causes
+from db.failures import NOT_LET_IN
 from db.protocol.peer import Peer
-from db.protocol.server_errors import DisconnectedError
+from db.protocol.server_errors import DisconnectedError, sqlstate_of
 from db.settings import Mode
 from provision import monitoring
 from provision.budget import Budget
@@ -39,12 +40,17 @@ def of_refusal(error: SlotwiseError) -> Finding:
     if isinstance(error, SecretError):
         return failure("secret", says, "look at the secret's text, the role's policy, and the way to Secrets Manager")
     if isinstance(error, LoginRefusedError):
-        return failure(
-            "login", says, "compare secret and role; by IAM the role needs rds_iam and the policy rds-db:connect"
-        )
+        return failure("login", says, _of_login(error))
     if isinstance(error, SaturatedError):
         return failure("slots", says, "no slot is left: lower the concurrency, or raise max_connections or the limit")
     return _of_way(error, says)
+
+
+def _of_login(error: LoginRefusedError) -> str:
+    """Say what to do about a refused login."""
+    if sqlstate_of(error.__cause__ or error) in NOT_LET_IN:
+        return "grant CONNECT on the database to the role; alter database ... allow_connections true"
+    return "compare secret and role; by IAM the role needs rds_iam and the policy rds-db:connect"
 
 
 def _of_way(error: SlotwiseError, says: str) -> Finding:

@@ -90,6 +90,22 @@ def test_a_password_that_was_changed_is_refused_as_ever(
     assert facts.others == []
 
 
+def test_a_right_to_connect_that_was_taken_away_is_told_at_once(
+    ordinary: tuple[Database, Facts], fault_server: PostgresServer
+) -> None:
+    """By its SQLSTATE, and asked for once: it is the login's, and not the statement's."""
+    database, facts = ordinary
+    run(fault_server, "revoke connect on database postgres from public")
+    before = fault_server.log().count("permission denied for database")
+    try:
+        with pytest.raises(LoginRefusedError, match="42501"):
+            ask(database)
+    finally:
+        run(fault_server, "grant connect on database postgres to public")
+    assert fault_server.log().count("permission denied for database") == before + 1
+    assert facts.others == []
+
+
 def test_a_server_that_stays_full_is_saturated(ordinary: tuple[Database, Facts], fault_server: PostgresServer) -> None:
     """With the same typed error, after the same patience."""
     database, _ = ordinary

@@ -63,7 +63,7 @@ def within(remaining_ms: int, function: ModuleType) -> Call:
 def call(function: ModuleType, no_records: PostgresServer) -> Call:
     """Call it, warm, with more time than anything takes that can be done; record 1 is there.
 
-    Not by a request of its own, of which a machine that stalls makes two, and of the first id a gap.
+    Put there without a request: a machine that stalls makes two of one, and leaves a gap in the place of the first id.
     """
     run(no_records, "insert into records (name, payload) values ('first', '{}')")
     send = within(REMAINING_MS, function)

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from psycopg import sql
 
 from db import Tls
 from db.settings import Mode
@@ -113,6 +114,16 @@ def test_a_resolver_without_an_answer_is_told_from_a_name_that_nobody_knows(
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     assert advice in look(provisioned, host="db.example", tls=Tls.VERIFY_FULL)["reach"].advice
+
+
+def test_a_database_that_is_closed_is_told_from_a_wrong_password(site: Site) -> None:
+    """The password was right: there is something else to do."""
+    site.provision()
+    with site.connect("postgres", site.server.password, "postgres") as admin:
+        admin.execute(sql.SQL("alter database {} allow_connections false").format(sql.Identifier(site.name)))
+    finding = look(site)["login"]
+    assert "55000" in finding.says
+    assert "allow_connections true" in finding.advice
 
 
 @pytest.mark.usefixtures("without_patience")

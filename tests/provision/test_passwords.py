@@ -74,7 +74,8 @@ def test_a_password_that_nobody_can_try_is_left_alone(site: Site) -> None:
 def test_a_password_that_was_rotated_meanwhile_is_not_put_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a function that leaves no AWSPENDING: the secret is read once more before the password is set."""
     site.provision()
-    logs_in, tried = Applicant._logs_in, []
+    logs_in = Applicant._logs_in
+    tried: list[str] = []
 
     def rotate_first(self: Applicant, login: Login | None) -> bool:
         if self.role == site.role and not tried:

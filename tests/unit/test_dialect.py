@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine
 
-from db.dialect import SlotwiseDialect, session_from
+from db.dialect import SlotwiseDialect, options_from
 from db.tls import system_context
 
 
@@ -36,7 +36,7 @@ def test_an_option_of_none_is_none() -> None:
 
 def test_the_options_that_are_taken() -> None:
     """A URL gives the port as a number, its query as text."""
-    session = session_from(
+    options = options_from(
         user="me",
         password="secret",
         host="::1",
@@ -44,8 +44,8 @@ def test_the_options_that_are_taken() -> None:
         application_name="tool",
         startup_params={"work_mem": "8MB"},
     )
-    assert (session.user, session.password, str(session.address)) == ("me", "secret", "::1:6432")
-    assert session.required == {"database": "me", "application_name": "tool", "work_mem": "8MB"}
+    assert (options.user, options.password, str(options.address)) == ("me", "secret", "::1:6432")
+    assert options.required == {"database": "me", "application_name": "tool", "work_mem": "8MB"}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_process_s_one_context_verifies_by_the_system_s_authorities(
     host: str, *, asked: bool | None, verifies: bool
 ) -> None:
     """Curve and ALPN included; parsed once, not at each connect. Plaintext is asked for, or stays on this machine."""
-    address = session_from(user="me", host=host, ssl_context=asked).address
+    address = options_from(user="me", host=host, ssl_context=asked).address
     assert address.tls is (system_context() if verifies else None)
     assert address.with_any_curve().tls is (system_context(any_curve=True) if verifies else None)
 
@@ -71,5 +71,5 @@ def test_the_process_s_one_context_verifies_by_the_system_s_authorities(
 def test_a_context_of_one_s_own_is_used() -> None:
     """Whatever it trusts."""
     own = ssl.create_default_context()
-    address = session_from(user="me", ssl_context=own).address
+    address = options_from(user="me", ssl_context=own).address
     assert address.tls is address.with_any_curve().tls is own

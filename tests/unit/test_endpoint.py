@@ -7,7 +7,7 @@ import pytest
 
 from db import ConfigurationError
 from db.credentials.api import ApiSource
-from db.environment.endpoint import DOCKERS_HOST, NAMED_BY, UNUSUAL, Endpoint, require_tls, secrets_manager
+from db.environment.endpoint import DOCKERS_HOST, NAMED_BY, UNUSUAL, Endpoint, require_privacy, secrets_manager
 from db.settings import LAMBDA_MARKS
 
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
@@ -75,7 +75,7 @@ def test_the_services_own_variable_comes_before_the_one_for_all() -> None:
 def test_lambda_asks_nobody_in_clear(mark: str, variable: str, url: str) -> None:
     """The session token is in each request, whether the SDK sends it or we; the variable is named."""
     with pytest.raises(ConfigurationError, match=f"^{variable} must be https"):
-        require_tls({mark: "x", variable: url})
+        require_privacy({mark: "x", variable: url})
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_lambda_asks_nobody_in_clear(mark: str, variable: str, url: str) -> None
 )
 def test_tls_and_this_machine_are_taken(environ: dict[str, str]) -> None:
     """The variable that counts is the service's own."""
-    require_tls({**LAMBDA, **environ})
+    require_privacy({**LAMBDA, **environ})
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_tls_and_this_machine_are_taken(environ: dict[str, str]) -> None:
 )
 def test_sam_local_asks_the_developers_machine_in_clear(host: str) -> None:
     """By Docker's name for it or for a container on it, or the address of a bridge."""
-    require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}:4566"})
+    require_privacy({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}:4566"})
 
 
 @pytest.mark.parametrize(
@@ -124,19 +124,19 @@ def test_sam_local_asks_nobody_else_in_clear(host: str) -> None:
     with pytest.raises(
         ConfigurationError, match=f"^AWS_ENDPOINT_URL must be https.*{DOCKERS_HOST}, a container or a private"
     ):
-        require_tls({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}"})
+        require_privacy({**LAMBDA, "AWS_SAM_LOCAL": "true", "AWS_ENDPOINT_URL": f"http://{host}"})
 
 
 def test_no_keys_of_lambdas_connections_are_written_down() -> None:
     """With them whoever has the traffic, too, reads the token and the password."""
     with pytest.raises(ConfigurationError, match=r"^SSLKEYLOGFILE must not be set in Lambda"):
-        require_tls({**LAMBDA, "SSLKEYLOGFILE": "/tmp/keys"})  # noqa: S108 - it is refused
-    require_tls({"SSLKEYLOGFILE": "/tmp/keys"})  # noqa: S108 - a developer's own
+        require_privacy({**LAMBDA, "SSLKEYLOGFILE": "/tmp/keys"})  # noqa: S108 - it is refused
+    require_privacy({"SSLKEYLOGFILE": "/tmp/keys"})  # noqa: S108 - a developer's own
 
 
 def test_a_developers_machine_asks_whom_it_likes() -> None:
     """An emulator in a container."""
-    require_tls({"AWS_ENDPOINT_URL": "http://emulator:4566"})
+    require_privacy({"AWS_ENDPOINT_URL": "http://emulator:4566"})
 
 
 def test_a_source_in_clear_is_not_even_made(monkeypatch: pytest.MonkeyPatch) -> None:

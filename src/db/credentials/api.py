@@ -17,7 +17,7 @@ from db.credentials.signature import Signer
 from db.credentials.sources import MISSING, NO_TEXT, TOO_OFTEN, Answer, answer_in, unreadable
 from db.credentials.stages import Stage
 from db.deadline import Deadline
-from db.environment.endpoint import Endpoint, require_tls, secrets_manager
+from db.environment.endpoint import Endpoint, require_privacy, secrets_manager
 from db.environment.process import AwsIdentity, aws_identity
 
 HEADERS = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
@@ -33,8 +33,8 @@ class ApiSource:
     """Secrets Manager, asked with the keys that Lambda has put into the environment."""
 
     def __init__(self, secret_id: str) -> None:
-        """Begin; raise ConfigurationError where it would be asked in clear."""
-        require_tls()
+        """Begin; raise ConfigurationError where others could read along."""
+        require_privacy()
         self.secret_id = secret_id
         self._sdk = SdkSource(secret_id)
         self._is_untrusted = False

@@ -63,7 +63,7 @@ class Endpoint:
     port: int | None = None
     """None for the scheme's own."""
     is_plain: bool = False
-    """Without TLS: only where a variable says http; see `require_tls`."""
+    """Without TLS: only where a variable says http; see `require_privacy`."""
 
     @property
     def authority(self) -> str:
@@ -71,7 +71,7 @@ class Endpoint:
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
-def require_tls(environ: Mapping[str, str] = ENVIRONMENT) -> None:
+def require_privacy(environ: Mapping[str, str] = ENVIRONMENT) -> None:
     """Raise ConfigurationError where, in Lambda, a variable has Secrets Manager asked so that others can read along.
 
     The role's session token would be in the request, ours or the SDK's. `sam local` asks the developer's machine; who
@@ -80,7 +80,9 @@ def require_tls(environ: Mapping[str, str] = ENVIRONMENT) -> None:
     if not any(mark in environ for mark in LAMBDA_MARKS):
         return
     if environ.get(KEYS_FILE):
-        raise ConfigurationError(f"{KEYS_FILE} must not be set in Lambda: the keys of its connections are in no file")
+        raise ConfigurationError(
+            f"{KEYS_FILE} must not be set in Lambda: the keys of its connections belong in no file"
+        )
     variable = next((name for name in NAMED_BY if environ.get(name)), None)
     if variable and _leaves_in_clear(environ[variable], is_sam_local=is_local(environ)):
         lets = f"in `sam local` none but to {DOCKERS_HOST}, a container or a private address"

@@ -10,12 +10,13 @@ import ssl
 from collections.abc import Callable, Container
 from struct import Struct
 
+from db.clock import DAY_S
 from db.deadline import UNBOUNDED, Deadline
 from db.protocol.server_errors import DisconnectedError, TookTooLongError
 
 CHUNK_BYTES = 1 << 16
 FRAME_BYTES = 5
-LONGEST_POLL_S = 86400.0
+LONGEST_POLL_S = DAY_S
 """poll() counts milliseconds in 32 bits; what takes longer is polled for again."""
 _frame = Struct("!Bi").unpack_from
 

@@ -24,7 +24,7 @@ def connection(postgres: PostgresServer, proxy: Proxy) -> Iterator[Connection]:
         owner.cursor().execute("drop table if exists t; create table t (n int primary key)")
         with connected(postgres, proxy.port) as connection:
             yield connection
-        owner.cursor().execute("drop table t")
+        owner.cursor().execute("drop table t; drop function if exists refuse")
 
 
 def count(connection: Connection) -> int:
