@@ -50,12 +50,21 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@cache
-def _verifying(authorities: str, region: str | None, *, any_curve: bool) -> ssl.SSLContext:
-    """Build a context. Python's defaults differ between versions; what matters is said here, and the same on all."""
+def strict_context() -> ssl.SSLContext:
+    """Return a new context that checks certificate and host name, and trusts nobody yet.
+
+    Python's defaults differ between versions, and write a connection's keys into SSLKEYLOGFILE; what matters is said
+    here, and the same on all.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # certificate and host name are checked
     context.hostname_checks_common_name = False  # which names no host: https://www.rfc-editor.org/rfc/rfc9525#section-2
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@cache
+def _verifying(authorities: str, region: str | None, *, any_curve: bool) -> ssl.SSLContext:
+    context = strict_context()
     if not any_curve:
         # Up to 17 PostgreSQL takes no other unless told to: to offer another first costs a flight (HelloRetryRequest),
         # and Python can name several, this one first, since 3.15 only.

@@ -16,6 +16,7 @@ from db.environment.endpoint import Endpoint
 from db.errors import DeadlineExceededError
 from db.patience import timeout_s
 from db.tcp import connected
+from db.tls import strict_context
 
 __all__ = ["HTTPException", "exchange"]
 
@@ -91,12 +92,7 @@ class _Reading(io.RawIOBase):
 
 @cache
 def _verifying() -> ssl.SSLContext:
-    """Trust whom the system trusts, and verify the host's name.
-
-    Python's own default context writes its keys into SSLKEYLOGFILE, and is another one in each version.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.hostname_checks_common_name = False
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    """Trust whom the system trusts, and verify the host's name."""
+    context = strict_context()
     context.load_default_certs()
     return context
