@@ -90,7 +90,7 @@ artefact: $(SAM_VENV)/.installed $(RUNTIME_VENV)/.installed ## Build the functio
 	@ARTEFACT_CACHE=$(CURDIR)/.cache/libraries $(SAM) build --build-dir .cache/artefact --cache-dir .cache/sam >.cache/build.log 2>&1 \
 		|| { cat .cache/build.log; exit 1; }
 	@ARTEFACT=.cache/artefact/RecordsFunction ARTEFACT_PYTHON=$(CURDIR)/$(RUNTIME_VENV)/bin/python \
-		SAM_PYTHON=$(CURDIR)/$(SAM_VENV)/bin/python $(BIN)/python -m pytest tests/artefact
+		SAM_PYTHON=$(CURDIR)/$(SAM_VENV)/bin/python ELSEWHERE="$(ELSEWHERE)" $(BIN)/python -m pytest tests/artefact
 
 stacks: $(SAM_VENV)/.installed $(CHECKOV_VENV)/.installed ## Translate, lint and deploy (into an emulator) the stack with each choice of parameters
 	@rm -rf .cache/stacks && PYTHONPATH=. AWS_DEFAULT_REGION=eu-central-1 \

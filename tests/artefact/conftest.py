@@ -1,7 +1,7 @@
 """The built artefact, run by the runtime's Python as Lambda runs it: the artefact, the SDK, and nothing else.
 
 `make artefact` builds it and names it in ARTEFACT, the runtime's Python, which has the tests' packages, in
-ARTEFACT_PYTHON, and SAM's own in SAM_PYTHON.
+ARTEFACT_PYTHON, SAM's own in SAM_PYTHON, and in ELSEWHERE how tests are run that `make test` has run already.
 """
 
 import importlib.util

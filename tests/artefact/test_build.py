@@ -27,8 +27,6 @@ NOT_OUT_OF_IT = {
     "unit/test_elf.py": "as above",
 }
 """Of the tests in these folders, each with its reason; all others run out of the artefact."""
-ELSEWHERE = ("--reruns=1", "--rerun-show-tracebacks")
-"""As in the Makefile."""
 AT_ONCE = 2
 """Folders: their tests have margins for a machine that is busy, not for one that is crowded."""
 RunningTests = dict[str, Future[subprocess.CompletedProcess[str]]]
@@ -55,8 +53,9 @@ def out_of_it(artefact: Path, runtime_python: str) -> Iterator[RunningTests]:
 
 def _run(artefact: Path, runtime_python: str, folder: str) -> subprocess.CompletedProcess[str]:
     left_out = [f"--ignore={ROOT / 'tests' / name}" for name in NOT_OUT_OF_IT]
-    plugin = ["-p", "tests.artefact.provenance", "--artefact", str(artefact), "-p", "no:cacheprovider", *ELSEWHERE]
+    plugin = ["-p", "tests.artefact.provenance", "--artefact", str(artefact), "-p", "no:cacheprovider"]
     path = ["-o", f"pythonpath={artefact} {ROOT}"]
+    plugin += os.environ["ELSEWHERE"].split()
     return subprocess.run(
         [runtime_python, "-P", "-m", "pytest", "-q", *plugin, *path, *left_out, str(ROOT / "tests" / folder)],
         check=False,
