@@ -1,6 +1,6 @@
 """The OpenAPI document: of a route's answers the model where it serves, problem details where it refuses.
 
-The models of what is answered whatever the table: health, and problem details.
+It has the models of what is answered whatever the table: health, and problem details.
 """
 
 from http import HTTPStatus
