@@ -12,7 +12,7 @@ from db.deadline import Deadline
 from db.errors import LoginRefusedError, SecretError, SlotwiseError, UnreachableError
 from db.failures import cause_to_show, connect_failure
 from db.masking import without_frames
-from db.protocol.connection import ConnectOptions, Habits, sqlstate_of
+from db.protocol.connection import ConnectOptions, Habits, sqlstate_behind, sqlstate_of
 from db.protocol.dial import Address
 from db.protocol.time_limit import limit_ms
 from db.settings import DatabaseSettings, Mode, TlsNegotiation
@@ -105,7 +105,7 @@ class Connector:
                 raise connect_failure(late[1]) from late[1]
             return self._accepted(login, self._open(login, deadline, joins=joins))
         except (LoginRefusedError, UnreachableError) as error:
-            if sqlstate_of(error.__cause__ or error) not in WRONG_PASSWORD:
+            if sqlstate_behind(error) not in WRONG_PASSWORD:
                 self._credentials.failed(login)
             raise
 

@@ -1,4 +1,7 @@
-"""Waits for what knows no deadline no longer than for anything else: the system's calls, its resolver, the SDK."""
+"""Waits for what knows no deadline no longer than for anything else: the system's calls, its resolver, the SDK.
+
+Between attempts longer each time.
+"""
 
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -8,7 +11,15 @@ from typing import TypeVar
 from db.clock import DAY_S
 from db.deadline import Deadline
 
+MOST_DOUBLINGS = 1000
+"""A float goes no further: who waits for a quarter of an hour may have asked more often."""
+
 ResultT = TypeVar("ResultT")
+
+
+def backoff_s(attempt: int, *, first_s: float, longest_s: float) -> float:
+    """Return the seconds to wait at most after `attempt` (from 1): `first_s`, doubled each time, up to `longest_s`."""
+    return min(longest_s, first_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS))
 
 
 def timeout_s(deadline: Deadline, purpose: str = "connect") -> float:

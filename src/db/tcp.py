@@ -15,6 +15,11 @@ class NotResolvedError(TimeoutError):
     """The deadline passed before the system knew what the name means. An error about a secret shows this name only."""
 
 
+def is_unanswered(error: BaseException) -> bool:
+    """Say whether the system's resolver has no answer for the moment (EAI_AGAIN), which says nothing of the name."""
+    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+
+
 def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
     """Try each of the name's addresses, each with its share of the time that is left; raise OSError."""
     candidates = _looked_up(host, port, deadline)

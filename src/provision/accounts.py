@@ -22,7 +22,7 @@ from db.credentials.calls import Calls
 from db.credentials.contents import login_in
 from db.credentials.stages import Stage
 from db.protocol.scram import verifier
-from db.protocol.server_errors import sqlstate_of
+from db.protocol.server_errors import sqlstate_behind
 from db.settings import Mode
 from provision.facts import RoleFacts
 from provision.plan import Plan
@@ -109,7 +109,7 @@ class Applicant:
             with database.invocation(1000 * left_s), database.autocommit() as connection:
                 connection.execute(text("select 1"))
         except LoginRefusedError as error:
-            if sqlstate_of(error.__cause__ or error) in WRONG_PASSWORD:
+            if sqlstate_behind(error) in WRONG_PASSWORD:
                 return False
             raise  # a pooler may know no such database, and has not looked at the password
         except SaturatedError:

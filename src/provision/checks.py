@@ -1,6 +1,6 @@
 """What the doctor thinks of what was seen. Pure: facts in, a line out."""
 
-from socket import EAI_AGAIN, gaierror
+from socket import gaierror
 from ssl import SSLCertVerificationError, SSLError
 
 from db import (
@@ -14,8 +14,9 @@ from db.clock import DAY_S
 from db.errors import causes
 from db.failures import NOT_LET_IN
 from db.protocol.peer import Peer
-from db.protocol.server_errors import DisconnectedError, sqlstate_of
+from db.protocol.server_errors import DisconnectedError, sqlstate_behind
 from db.settings import Mode
+from db.tcp import is_unanswered
 from provision import monitoring
 from provision.budget import Budget
 from provision.facts import Facts, RoleFacts, SchemaFacts, ServerFacts
@@ -48,7 +49,7 @@ def of_refusal(error: SlotwiseError) -> Finding:
 
 def _of_login(error: LoginRefusedError) -> str:
     """Say what to do about a refused login."""
-    if sqlstate_of(error.__cause__ or error) in NOT_LET_IN:
+    if sqlstate_behind(error) in NOT_LET_IN:
         return "grant CONNECT on the database to the role; alter database ... allow_connections true"
     return "compare secret and role; by IAM the role needs rds_iam and the policy rds-db:connect"
 
@@ -60,7 +61,7 @@ def _of_way(error: SlotwiseError, says: str) -> Finding:
         return failure("certificate", says, "set DB_TLS_CA to who signed it, and DB_HOST to a name that it bears")
     if any(isinstance(cause, SSLError) for cause in chain):
         return failure("certificate", says, "the server must speak TLS 1.2 or later")
-    if any(isinstance(cause, gaierror) and cause.errno == EAI_AGAIN for cause in chain):
+    if any(map(is_unanswered, chain)):
         return failure("reach", says, "no resolver answers: ask again, and let the network have one (VPC: DNS support)")
     if any(isinstance(cause, gaierror) for cause in chain):
         return failure("reach", says, "the host's name means nothing here: correct DB_HOST or the secret's host")

@@ -10,6 +10,7 @@ import threading
 from db.clock import FrozenTimeClock
 from db.deadline import Clock
 from db.errors import LoginRefusedError
+from db.patience import backoff_s
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 60.0
@@ -17,7 +18,7 @@ LONGEST_PAUSE_S = 60.0
 
 def pause_s(refused: int, jitter: float) -> float:
     """Return the seconds to stay away after `refused` connects in a row; `jitter`, from 0 to 1, takes up to a fifth."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(refused - 1, 10)) * (1 - jitter / 5)
+    return backoff_s(refused, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S) * (1 - jitter / 5)
 
 
 class Refusals:

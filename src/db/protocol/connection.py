@@ -26,7 +26,7 @@ from db.protocol.named import Named
 from db.protocol.opening import ConnectOptions, Habits, open_session
 from db.protocol.replies import Context
 from db.protocol.riders import IDLE, Rider
-from db.protocol.server_errors import is_broken, sqlstate_of
+from db.protocol.server_errors import is_broken, sqlstate_behind, sqlstate_of
 from db.protocol.statements import following, raise_first
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Rider",
     "connect",
     "is_broken",
+    "sqlstate_behind",
     "sqlstate_of",
 ]
 

@@ -161,6 +161,11 @@ def sqlstate_of(error: BaseException) -> str | None:
     return sqlstate
 
 
+def sqlstate_behind(error: BaseException) -> str | None:
+    """Return the SQLSTATE of the driver's error that `error` is, or was raised from; None where there is none."""
+    return sqlstate_of(error.__cause__ or error)
+
+
 def is_broken(error: BaseException) -> bool:
     """Say whether the error means that the connection itself is gone."""
     return isinstance(error, DisconnectedError | ClosedError) or (isinstance(error, ServerError) and error.is_fatal)

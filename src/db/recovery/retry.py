@@ -8,12 +8,14 @@ Knows nothing of connections: what it calls raises the errors of db.errors.
 import time
 from collections.abc import Callable
 from random import SystemRandom
-from socket import EAI_AGAIN, gaierror
+from socket import gaierror
 from ssl import SSLEOFError, SSLError, SSLZeroReturnError
 from typing import TypeVar
 
 from db.errors import ConflictError, ConnectionLostError, ReadOnlyError, SlotwiseError, UnreachableError, causes
-from db.protocol.server_errors import sqlstate_of
+from db.patience import backoff_s
+from db.protocol.server_errors import sqlstate_behind
+from db.tcp import is_unanswered
 
 Result = TypeVar("Result")
 
@@ -24,7 +26,7 @@ STARTING_UP = "57P03"
 FINAL = (gaierror, SSLError)
 """The name, or the server's identity, is wrong: it will be the next time."""
 PASSING = (SSLEOFError, SSLZeroReturnError)
-"""Those of them that say nothing of it: the server went away in the handshake. EAI_AGAIN is another one."""
+"""Those of them that say nothing of it: the server went away in the handshake."""
 FIRST_WAIT_S = 0.02
 """Upper end of the first wait, in seconds; it doubles with each attempt."""
 LONGEST_WAIT_S = 1.0
@@ -54,7 +56,7 @@ def wait_for_server_s(
     """
     if not isinstance(error, UnreachableError | ReadOnlyError):
         return None
-    if sqlstate_of(error.__cause__ or error) == STARTING_UP:
+    if sqlstate_behind(error) == STARTING_UP:
         return _jittered(attempt, left_s, draw)
     if any(map(_is_final, causes(error))):
         return None
@@ -62,12 +64,11 @@ def wait_for_server_s(
 
 
 def _is_final(cause: BaseException) -> bool:
-    has_no_answer = isinstance(cause, gaierror) and cause.errno == EAI_AGAIN
-    return isinstance(cause, FINAL) and not isinstance(cause, PASSING) and not has_no_answer
+    return isinstance(cause, FINAL) and not (isinstance(cause, PASSING) or is_unanswered(cause))
 
 
 def _jittered(attempt: int, left_s: float, draw: Callable[[], float]) -> float | None:
-    wait_s = draw() * min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempt - 1, 10))
+    wait_s = draw() * backoff_s(attempt, first_s=FIRST_WAIT_S, longest_s=LONGEST_WAIT_S)
     return wait_s if wait_s < left_s else None
 
 
